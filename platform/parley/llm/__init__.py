@@ -1,0 +1,41 @@
+"""The one gateway to models: what may be asked, what comes back, and `chat`, `stream_chat` and `embed`."""
+
+from parley.llm.calls import Backend, chat, embed, stream_chat
+from parley.llm.errors import LlmError, LlmErrorKind
+from parley.llm.events import ChatEvent, ChatResult, EmbedResult, Finished, FinishReason, TextDelta, Usage
+from parley.llm.requests import (
+    ChatMessage,
+    ChatRequest,
+    EmbedRequest,
+    EmbedTarget,
+    Grounding,
+    GroundingSource,
+    ModelTarget,
+    Timeouts,
+)
+from parley.llm.tokens import count_tokens
+
+__all__ = [
+    "Backend",
+    "ChatEvent",
+    "ChatMessage",
+    "ChatRequest",
+    "ChatResult",
+    "EmbedRequest",
+    "EmbedResult",
+    "EmbedTarget",
+    "FinishReason",
+    "Finished",
+    "Grounding",
+    "GroundingSource",
+    "LlmError",
+    "LlmErrorKind",
+    "ModelTarget",
+    "TextDelta",
+    "Timeouts",
+    "Usage",
+    "chat",
+    "count_tokens",
+    "embed",
+    "stream_chat",
+]
