@@ -1,0 +1,1 @@
+"""Who answers: assistants, their drafts and immutable published versions, and the answering engine."""

@@ -1,0 +1,146 @@
+"""What other apps may hold of an assistant: frozen values, no tables, no framework."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, NamedTuple, Self
+from uuid import UUID
+
+from apps.gateway.contracts import ModelChoice, ModelChosen
+from parley.llm import TextDelta, Usage
+
+__all__ = [
+    "BoundCitation",
+    "Estimate",
+    "Finished",
+    "ModelChosen",
+    "PublicAssistant",
+    "RespondEvent",
+    "Retrieved",
+    "Source",
+    "TextDelta",
+    "Turn",
+    "VersionSpec",
+]
+
+FinishReason = Literal["stop", "length", "content_filter"]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One earlier message of a conversation, oldest first in any sequence of turns."""
+
+    role: Literal["user", "assistant"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionSpec:
+    """Everything the answering engine needs to know about one state of an assistant.
+
+    `version_id` and `number` are None for a draft. `model_id` None means the tenant's chat route.
+    """
+
+    version_id: UUID | None
+    assistant_id: UUID
+    assistant_slug: str
+    number: int | None
+    name: str
+    instructions: str
+    model_id: UUID | None
+    knowledge_base_ids: tuple[UUID, ...]
+    temperature: float | None
+    max_output_tokens: int
+    refusal: str
+    opening_message: str
+    suggested_questions: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-safe form, so that a run can freeze the exact state it was planned with (also a draft's)."""
+        data = asdict(self)
+        for name in ("version_id", "assistant_id", "model_id"):
+            data[name] = str(data[name]) if data[name] else None
+        data["knowledge_base_ids"] = [str(base) for base in self.knowledge_base_ids]
+        data["suggested_questions"] = list(self.suggested_questions)
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `as_dict`."""
+        values = dict(data)
+        for name in ("version_id", "assistant_id", "model_id"):
+            values[name] = UUID(values[name]) if values.get(name) else None
+        values["knowledge_base_ids"] = tuple(UUID(base) for base in values["knowledge_base_ids"])
+        values["suggested_questions"] = tuple(values.get("suggested_questions", ()))
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A numbered passage of one answer: `[number]` in the answer's text means exactly this passage.
+
+    `text` is the passage as it was found; a model with a small window may have read only its best sentences.
+    """
+
+    number: int
+    chunk_id: UUID
+    document_id: UUID
+    title: str
+    text: str
+    location: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class BoundCitation:
+    """The marker `[marker]` of an answer, its source, and the sentence of it that the answer leans on most."""
+
+    marker: int
+    source: Source
+    quote: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """The passages the answer may cite; empty when nothing was searched or found."""
+
+    sources: tuple[Source, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The end of an answer. `text` equals all deltas joined.
+
+    `call_id` and `choice` are None when no model was asked (nothing found, a greeting): there is nothing to
+    settle then, and a hold taken for the answer is to be released.
+    """
+
+    text: str
+    citations: tuple[BoundCitation, ...]
+    call_id: UUID | None
+    usage: Usage
+    reason: FinishReason
+    choice: ModelChoice | None
+
+
+RespondEvent = Retrieved | ModelChosen | TextDelta | Finished
+
+
+class Estimate(NamedTuple):
+    """Upper bound of what one answer may use, in tokens, known before anything is searched."""
+
+    input_tokens: int
+    max_output_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class PublicAssistant:
+    """What a visitor's door may know of an assistant it found by its public id, before any tenant is open."""
+
+    tenant_id: UUID
+    assistant_id: UUID
+    slug: str
+    name: str
+    is_page_public: bool
+    is_paused: bool
+    allowed_origins: tuple[str, ...]
+    is_published: bool
