@@ -1,0 +1,1 @@
+"""Which models may be used, at what price, under which limit."""

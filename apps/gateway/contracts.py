@@ -1,0 +1,181 @@
+"""What other apps may hold of the gateway: frozen values, no tables, no framework."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+from uuid import UUID
+
+from parley.llm import FinishReason, ModelTarget, TextDelta, Usage
+
+__all__ = [
+    "EXTRACTIVE_MODEL_ID",
+    "CallFinished",
+    "Completion",
+    "CompletionEvent",
+    "Confidence",
+    "Hold",
+    "ModelChoice",
+    "ModelChosen",
+    "Price",
+    "Purpose",
+    "ResolvedRoute",
+    "TextDelta",
+]
+
+Purpose = Literal["chat", "embed", "judge"]
+Confidence = Literal["exact", "estimated"]
+
+# The last resort exists for every tenant, also for one whose built-in models were never registered.
+EXTRACTIVE_MODEL_ID = UUID("00000000-0000-7000-8000-657874726163")
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """US dollars per million tokens. `cached_input_per_million` None means cached input costs as other input."""
+
+    input_per_million: Decimal
+    output_per_million: Decimal
+    cached_input_per_million: Decimal | None = None
+
+    @property
+    def is_free(self) -> bool:
+        """True when no call can cost anything."""
+        return not (
+            self.input_per_million
+            or self.output_per_million
+            or self.cached_input_per_million
+        )
+
+
+FREE = Price(Decimal(0), Decimal(0))
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """One model that a call may go to. `price` None means unknown: reserving for it is refused."""
+
+    model_id: UUID
+    provider_id: UUID | None
+    label: str
+    target: ModelTarget
+    context_tokens: int
+    max_output_tokens: int
+    price: Price | None
+
+    @property
+    def is_extractive(self) -> bool:
+        """True for the backend that quotes the sources and needs grounding to do so."""
+        return self.target.backend == "extractive"
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedRoute:
+    """The models for one purpose, the preferred one first. A chat route always ends in the extractive one."""
+
+    purpose: Purpose
+    choices: tuple[ModelChoice, ...]
+
+    @property
+    def preferred(self) -> ModelChoice:
+        """The choice that is tried first."""
+        return self.choices[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Money set aside for one call. `max_output_tokens` may be lower than asked for: send no more to the model.
+
+    `amount` is in US dollars. After `expires_at` the sweeper charges the whole amount as an estimate.
+    """
+
+    id: UUID
+    call_id: UUID
+    model_id: UUID
+    amount: Decimal
+    max_output_tokens: int
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChosen:
+    """A model has been asked. `call_id` names the hold that the consumer settles when the call is over."""
+
+    choice: ModelChoice
+    call_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class CallFinished:
+    """The end of a call that went well; its hold still waits for `holds.settle`."""
+
+    call_id: UUID
+    usage: Usage
+    reason: FinishReason
+    choice: ModelChoice
+
+
+CompletionEvent = ModelChosen | TextDelta | CallFinished
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A whole answer, already settled."""
+
+    text: str
+    usage: Usage
+    choice: ModelChoice
+    reason: FinishReason = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyState:
+    """All that is ever shown of a provider's key."""
+
+    last4: str
+    set_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetStatus:
+    """The running period of a budget. Amounts in US dollars; `limit` None means no limit."""
+
+    budget_id: UUID | None
+    scope: str
+    period_start: datetime
+    resets_at: datetime
+    timezone: str
+    limit: Decimal | None
+    spent: Decimal
+    held: Decimal
+
+    @property
+    def available(self) -> Decimal | None:
+        """What may still be reserved; None without a limit, never below zero."""
+        return (
+            None
+            if self.limit is None
+            else max(Decimal(0), self.limit - self.spent - self.held)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class UsageLine:
+    """Spending of one day, model and purpose."""
+
+    day: str
+    model: str
+    provider: str
+    purpose: str
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    cost: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOutcome:
+    """The result of asking a provider for a word: a sentence for the person who pressed the button."""
+
+    is_ok: bool
+    sentence: str

@@ -1,0 +1,65 @@
+"""The closed sets of words that the gateway stores."""
+
+from django.db.models import TextChoices
+
+
+class ProviderKind(TextChoices):
+    """How a provider is spoken to."""
+
+    OPENAI = "openai", "OpenAI-compatible server"
+    LITELLM = "litellm", "Another provider (through LiteLLM)"
+    LOCAL = "local", "Built in"
+    EXTRACTIVE = "extractive", "Built in, quotes the sources"
+
+
+class ModelKind(TextChoices):
+    """What a model does."""
+
+    CHAT = "chat", "Chat"
+    EMBED = "embed", "Embedding"
+
+
+class Purpose(TextChoices):
+    """What a model is called for; there is one route for each."""
+
+    CHAT = "chat", "Answering"
+    EMBED = "embed", "Search"
+    JUDGE = "judge", "Judging"
+
+
+class HoldState(TextChoices):
+    """Where a reservation stands. Only `held` ones count against the budget."""
+
+    HELD = "held", "Held"
+    SETTLED = "settled", "Settled"
+    RELEASED = "released", "Released"
+    EXPIRED = "expired", "Expired"
+
+
+class EntryKind(TextChoices):
+    """A ledger line is the charge of a call, or the later correction of an estimated charge."""
+
+    CHARGE = "charge", "Charge"
+    CORRECTION = "correction", "Correction"
+
+
+class Confidence(TextChoices):
+    """Whether the provider reported the tokens or Parley counted them."""
+
+    EXACT = "exact", "Reported by the provider"
+    ESTIMATED = "estimated", "Counted by Parley"
+
+
+class BudgetScope(TextChoices):
+    """Whose spending a budget limits."""
+
+    TENANT = "tenant", "Workspace"
+
+
+class PriceOrigin(TextChoices):
+    """Where the price of a model comes from."""
+
+    OWN = "own", "Set here"
+    TABLE = "table", "LiteLLM's price list"
+    FREE = "free", "Runs here, costs nothing"
+    UNKNOWN = "unknown", "Unknown"
