@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple, Self
 from uuid import UUID
 
 from apps.gateway.contracts import ModelChoice, ModelChosen
-from parley.llm import TextDelta, Usage
+from parley.llm import FinishReason, TextDelta, Usage
 
 __all__ = [
     "BoundCitation",
@@ -21,8 +21,6 @@ __all__ = [
     "Turn",
     "VersionSpec",
 ]
-
-FinishReason = Literal["stop", "length", "content_filter"]
 
 
 @dataclass(frozen=True, slots=True)
