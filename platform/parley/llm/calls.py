@@ -15,7 +15,7 @@ _CHAT_BACKENDS = {
     "extractive": "parley.llm.backends.extractive",
 }
 _EMBED_BACKENDS = {
-    "openai": "parley.llm.backends.openai_dialect",
+    "openai": "parley.llm.backends.openai_embeddings",
     "litellm": "parley.llm.backends.litellm",
     "local": "parley.llm.local_embedder",
 }
