@@ -138,7 +138,7 @@ class PublicAssistant:
     assistant_id: UUID
     slug: str
     name: str
-    is_page_public: bool
+    is_public: bool
     is_paused: bool
     allowed_origins: tuple[str, ...]
     is_published: bool

@@ -1,0 +1,114 @@
+"""Tables of assistants: one editable draft each, and versions that never change."""
+
+from __future__ import annotations
+
+import secrets
+from typing import ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+
+from parley.tenancy.constraints import PlatformAccess
+from parley.tenancy.models import TenantForeignKey, TenantOwned
+
+_PUBLIC_ID_BYTES = 16
+
+DEFAULT_REFUSAL = "I could not find an answer to that in the sources I have."
+DEFAULT_MAX_OUTPUT_TOKENS = 1024
+LONGEST_ANSWER = 32_000
+HOTTEST = 2.0
+
+
+def new_public_id() -> str:
+    """An unguessable name for the widget and the public page (128 bits)."""
+    return secrets.token_urlsafe(_PUBLIC_ID_BYTES)
+
+
+class Assistant(TenantOwned):
+    """Who answers. Its own fields from `instructions` on are the draft; visitors meet `published_version`."""
+
+    # A visitor's door finds the tenant by the public id, before any tenant is known.
+    platform_access: ClassVar[PlatformAccess] = "read"
+
+    name = models.CharField(max_length=100)
+    slug = models.SlugField(max_length=60)
+    public_id = models.CharField(max_length=32, default=new_public_id, editable=False, db_index=True)
+    is_public = models.BooleanField(default=False)
+    allowed_origins = ArrayField(models.CharField(max_length=255), default=list, blank=True)
+    is_paused = models.BooleanField(default=False)
+
+    instructions = models.TextField()
+    model = TenantForeignKey(
+        "gateway.Model", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    temperature = models.FloatField(
+        null=True, blank=True, validators=[MinValueValidator(0.0), MaxValueValidator(HOTTEST)]
+    )
+    max_output_tokens = models.PositiveIntegerField(
+        default=DEFAULT_MAX_OUTPUT_TOKENS, validators=[MinValueValidator(1), MaxValueValidator(LONGEST_ANSWER)]
+    )
+    refusal = models.CharField(max_length=500, default=DEFAULT_REFUSAL)
+    opening_message = models.CharField(max_length=1000, blank=True)
+    suggested_questions = ArrayField(models.CharField(max_length=200), default=list, blank=True)
+    draft_revision = models.PositiveIntegerField(default=1, editable=False)
+
+    published_version = TenantForeignKey(
+        "assistants.AssistantVersion", on_delete=models.SET_NULL, null=True, related_name="+", editable=False
+    )
+    updated_at = models.DateTimeField(auto_now=True)
+    deleted_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "slug"],
+                condition=models.Q(deleted_at=None),
+                name="assistants_assistant_slug_once",
+            ),
+            models.UniqueConstraint(fields=["tenant", "public_id"], name="assistants_assistant_public_id"),
+            models.CheckConstraint(
+                condition=models.Q(slug__regex=r"^[a-z0-9]+(-[a-z0-9]+)*$"),
+                name="assistants_assistant_slug_form",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class AssistantKnowledgeBase(TenantOwned):
+    """A knowledge base that the draft of an assistant searches."""
+
+    assistant = TenantForeignKey(Assistant, on_delete=models.CASCADE, related_name="knowledge_base_links")
+    knowledge_base = TenantForeignKey("knowledge.KnowledgeBase", on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "assistant", "knowledge_base"], name="assistants_knowledge_base_once"
+            )
+        ]
+
+
+class AssistantVersion(TenantOwned):
+    """One published state, as it was: the application can add versions but never change one."""
+
+    append_only: ClassVar[bool] = True
+
+    assistant = TenantForeignKey(Assistant, on_delete=models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    author_id = models.UUIDField(null=True)
+    author_label = models.CharField(max_length=200)
+    note = models.CharField(max_length=300, blank=True)
+    spec = models.JSONField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "assistant", "number"], name="assistants_version_number_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"version {self.number}"

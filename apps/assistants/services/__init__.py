@@ -1,0 +1,1 @@
+"""Writes to assistants, one public function per intention."""

@@ -1,0 +1,209 @@
+"""Writes to an assistant and its draft."""
+
+from collections.abc import Sequence
+from typing import Any, TypedDict, Unpack
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.text import slugify
+
+from apps.assistants.models import Assistant, AssistantKnowledgeBase
+from apps.assistants.selectors import draft_spec
+from apps.assistants.services.origins import clean_origins
+from apps.gateway import selectors as gateway
+from apps.knowledge import selectors as knowledge
+from apps.tenants.services import audit
+from parley.errors import Conflict, Invalid, NotFound
+
+_SLUG_LENGTH = 60
+_SLUG_ATTEMPTS = 100
+_MOST_QUESTIONS = 6
+_LONGEST_INSTRUCTIONS = 20_000
+
+
+class DraftFields(TypedDict, total=False):
+    """The settings that make up a draft; what is left out stays as it is."""
+
+    name: str
+    instructions: str
+    model_id: UUID | None
+    knowledge_base_ids: Sequence[UUID]
+    temperature: float | None
+    max_output_tokens: int
+    refusal: str
+    opening_message: str
+    suggested_questions: Sequence[str]
+
+
+def create_assistant(*, slug: str | None = None, **fields: Unpack[DraftFields]) -> Assistant:
+    """Add an assistant with a draft and no published version. Name and instructions suffice.
+
+    Without a `slug` one is made from the name. Raises `Invalid` by field, `Conflict` when the slug is taken.
+    Audited as `assistant.created`.
+    """
+    assistant = Assistant()
+    bases = _apply(assistant, fields)
+    if slug:
+        assistant.slug = slug
+        _validate(assistant)
+        _insert(assistant, f"The slug {slug!r} is taken. Choose another one.")
+    else:
+        assistant.slug = _free_slug(assistant.name)
+        _validate(assistant)
+        _insert(assistant, "Somebody just made an assistant with this name. Try again.")
+    _link(assistant, bases or ())
+    audit.record(action="assistant.created", target=assistant, after={"slug": assistant.slug})
+    return assistant
+
+
+def update_draft(*, assistant_id: UUID, revision: int | None = None, **changes: Unpack[DraftFields]) -> Assistant:
+    """Change the draft; visitors notice nothing until it is published.
+
+    `revision` is the draft's number that the caller has seen: when somebody else saved in between this raises
+    `Conflict` instead of overwriting their work. Raises `NotFound`, `Invalid` by field. Audited as
+    `assistant.draft_updated` with the settings that changed. Repeating the same change changes nothing.
+    """
+    assistant = _lock(assistant_id)
+    if revision is not None and revision != assistant.draft_revision:
+        raise Conflict(
+            "Somebody else saved this draft after you opened it. Copy your text, reload the page and save again."
+        )
+    before = draft_spec(assistant).as_dict()
+    bases = _apply(assistant, changes)
+    _validate(assistant)
+    if bases is not None:
+        _link(assistant, bases)
+    after = draft_spec(assistant).as_dict()
+    changed = [name for name in after if before[name] != after[name]]
+    if changed:
+        assistant.draft_revision += 1
+        assistant.save()
+        audit.record(
+            action="assistant.draft_updated",
+            target=assistant,
+            before={name: before[name] for name in changed},
+            after={name: after[name] for name in changed},
+        )
+    return assistant
+
+
+class SharingFields(TypedDict, total=False):
+    """Where visitors may meet the assistant. Takes effect at once: no version is needed."""
+
+    is_public: bool
+    is_paused: bool
+    allowed_origins: Sequence[str]
+
+
+def update_sharing(*, assistant_id: UUID, **changes: Unpack[SharingFields]) -> Assistant:
+    """Switch the public page, the pause, or the websites that may show the widget, at once.
+
+    Origins are cleaned to `scheme://host[:port]`. Raises `NotFound`, `Invalid` by field. Audited as
+    `assistant.sharing_updated`.
+    """
+    assistant = _lock(assistant_id)
+    values: dict[str, Any] = dict(changes)
+    if "allowed_origins" in values:
+        values["allowed_origins"] = clean_origins(values["allowed_origins"])
+    changed = {name: value for name, value in values.items() if getattr(assistant, name) != value}
+    if changed:
+        before = {name: getattr(assistant, name) for name in changed}
+        for name, value in changed.items():
+            setattr(assistant, name, value)
+        assistant.save(update_fields=[*changed, "updated_at"])
+        audit.record(action="assistant.sharing_updated", target=assistant, before=before, after=changed)
+    return assistant
+
+
+def delete_assistant(*, assistant_id: UUID) -> None:
+    """Take an assistant away from everybody at once and free its slug.
+
+    Versions stay, because conversations and their citations refer to them. Raises `NotFound`, also when
+    repeated. Audited as `assistant.deleted`.
+    """
+    assistant = _lock(assistant_id)
+    assistant.deleted_at = timezone.now()
+    assistant.is_public = False
+    assistant.allowed_origins = []
+    assistant.save(update_fields=["deleted_at", "is_public", "allowed_origins", "updated_at"])
+    audit.record(action="assistant.deleted", target=assistant, before={"slug": assistant.slug})
+
+
+def _lock(assistant_id: UUID) -> Assistant:
+    assistant: Assistant | None = (
+        Assistant.objects.select_for_update().filter(id=assistant_id, deleted_at=None).first()
+    )
+    if assistant is None:
+        raise NotFound("There is no such assistant.")
+    return assistant
+
+
+def _apply(assistant: Assistant, fields: DraftFields) -> list[UUID] | None:
+    """Put the values on the row; returns the knowledge bases to link, None when they stay."""
+    values: dict[str, Any] = dict(fields)
+    bases = values.pop("knowledge_base_ids", None)
+    for name in ("name", "instructions", "refusal", "opening_message"):
+        if isinstance(values.get(name), str):
+            values[name] = values[name].strip()
+    if "suggested_questions" in values:
+        values["suggested_questions"] = [q.strip() for q in values["suggested_questions"] if q.strip()]
+    if values.get("refusal") == "":
+        values["refusal"] = Assistant._meta.get_field("refusal").get_default()
+    for name, value in values.items():
+        setattr(assistant, name, value)
+    return None if bases is None else list(dict.fromkeys(bases))
+
+
+def _validate(assistant: Assistant) -> None:
+    errors: dict[str, list[str]] = {}
+    try:
+        assistant.clean_fields(exclude=["tenant", "model", "published_version"])
+    except ValidationError as error:
+        errors = error.message_dict
+    if len(assistant.instructions) > _LONGEST_INSTRUCTIONS:
+        errors["instructions"] = [f"Keep the instructions under {_LONGEST_INSTRUCTIONS:,} characters."]
+    if len(assistant.suggested_questions) > _MOST_QUESTIONS:
+        errors["suggested_questions"] = [f"Offer at most {_MOST_QUESTIONS} questions."]
+    if assistant.model_id and not _is_chat_model(assistant.model_id):
+        errors["model"] = ["There is no such chat model. Choose one from the list of models."]
+    if errors:
+        raise Invalid("Some settings of the assistant are not valid.", errors=errors)
+
+
+def _is_chat_model(model_id: UUID) -> bool:
+    return gateway.find_chat_model(model_id) is not None
+
+
+def _link(assistant: Assistant, knowledge_base_ids: Sequence[UUID]) -> None:
+    known = set(knowledge.existing_knowledge_base_ids(knowledge_base_ids))
+    if unknown := [str(base) for base in knowledge_base_ids if base not in known]:
+        sentence = f"There is no knowledge base {unknown[0]}."
+        raise Invalid("Some settings of the assistant are not valid.", errors={"knowledge_base_ids": [sentence]})
+    links = AssistantKnowledgeBase.objects.filter(assistant=assistant)
+    links.exclude(knowledge_base_id__in=knowledge_base_ids).delete()
+    linked = set(links.values_list("knowledge_base_id", flat=True))
+    for base in knowledge_base_ids:
+        if base not in linked:
+            AssistantKnowledgeBase.objects.create(assistant=assistant, knowledge_base_id=base)
+
+
+def _free_slug(name: str) -> str:
+    stem = slugify(name)[: _SLUG_LENGTH - 4].strip("-") or "assistant"
+    taken = set(
+        Assistant.objects.filter(deleted_at=None, slug__startswith=stem).values_list("slug", flat=True)
+    )
+    candidates = [stem, *(f"{stem}-{number}" for number in range(2, _SLUG_ATTEMPTS))]
+    free = next((slug for slug in candidates if slug not in taken), None)
+    if free is None:
+        raise Conflict("There are too many assistants with this name. Choose another name.")
+    return free
+
+
+def _insert(assistant: Assistant, taken: str) -> None:
+    try:
+        with transaction.atomic():
+            assistant.save(force_insert=True)
+    except IntegrityError as error:
+        raise Conflict(taken, errors={"slug": [taken]}) from error
