@@ -1,0 +1,85 @@
+"""Reads about people and organisations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from apps.tenants.models import ApiKey, AuditEvent, Invitation, Membership, Tenant
+from parley.errors import NotFound
+from parley.web.actors import TenantRef
+
+
+@dataclass(frozen=True, slots=True)
+class MemberOf:
+    """One of a person's organisations, with their role there."""
+
+    tenant: TenantRef
+    role: str
+    membership_id: UUID
+
+
+def find_tenant(*, slug: str) -> TenantRef | None:
+    """An organisation by its address name."""
+    tenant = Tenant.objects.filter(slug=slug).first()
+    return tenant_ref(tenant) if tenant else None
+
+
+def get_tenant(tenant_id: UUID) -> Tenant:
+    """An organisation's row. Raises `NotFound`."""
+    tenant = Tenant.objects.filter(id=tenant_id).first()
+    if tenant is None:
+        raise NotFound("There is no such organisation.")
+    return tenant
+
+
+def tenant_ref(tenant: Tenant) -> TenantRef:
+    """What requests carry of an organisation."""
+    return TenantRef(id=tenant.id, slug=tenant.slug, name=tenant.name)
+
+
+def list_memberships_of_user(user_id: UUID) -> list[MemberOf]:
+    """A person's organisations by name. Reads across tenants through the platform role."""
+    rows = Membership.across_tenants.filter(user_id=user_id).select_related("tenant").order_by("tenant__name")
+    return [MemberOf(tenant_ref(row.tenant), row.role, row.id) for row in rows]
+
+
+def find_membership(*, user_id: UUID, tenant_slug: str) -> MemberOf | None:
+    """A person's membership in the organisation with this address name, or None (also when it does not exist)."""
+    row = (
+        Membership.across_tenants.filter(user_id=user_id, tenant__slug=tenant_slug).select_related("tenant").first()
+    )
+    return MemberOf(tenant_ref(row.tenant), row.role, row.id) if row else None
+
+
+def list_members() -> QuerySet[Membership]:
+    """Members of the ambient tenant, longest-standing first."""
+    return Membership.objects.select_related("user").order_by("created_at")
+
+
+def get_member(membership_id: UUID) -> Membership:
+    """A member of the ambient tenant. Raises `NotFound`."""
+    membership = Membership.objects.select_related("user").filter(id=membership_id).first()
+    if membership is None:
+        raise NotFound("There is no such member.")
+    return membership
+
+
+def list_open_invitations() -> QuerySet[Invitation]:
+    """Invitations of the ambient tenant that can still be accepted, newest first."""
+    return Invitation.objects.filter(
+        accepted_at=None, revoked_at=None, expires_at__gt=timezone.now()
+    ).select_related("invited_by").order_by("-created_at")
+
+
+def list_api_keys() -> QuerySet[ApiKey]:
+    """Keys of the ambient tenant that were not revoked, newest first."""
+    return ApiKey.objects.filter(revoked_at=None).select_related("created_by").order_by("-created_at")
+
+
+def list_audit_events() -> QuerySet[AuditEvent]:
+    """Audit events of the ambient tenant, newest first."""
+    return AuditEvent.objects.order_by("-created_at", "-id")

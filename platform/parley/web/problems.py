@@ -1,0 +1,166 @@
+"""Problems as `application/problem+json` (RFC 9457) or as a page; never a stack trace."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, TooManyFieldsSent
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from rest_framework import exceptions as drf
+from rest_framework.response import Response
+
+from parley.errors import Forbidden, Invalid, NotFound, Problem, TooLarge, TooMany, Unauthenticated
+
+log = structlog.get_logger(__name__)
+
+CONTENT_TYPE = "application/problem+json"
+_API_PREFIXES = ("/api/", "/v1/")
+
+
+def problem_body(problem: Problem) -> dict[str, Any]:
+    """The members of a problem document."""
+    return {
+        "type": "about:blank",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+        **problem.extra,
+    }
+
+
+def problem_headers(problem: Problem) -> dict[str, str]:
+    """Headers that belong to a status (`Retry-After`, `WWW-Authenticate`)."""
+    headers = {}
+    if "retry_after" in problem.extra:
+        headers["Retry-After"] = str(max(1, round(float(problem.extra["retry_after"]))))
+    if problem.status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="Parley"'
+    return headers
+
+
+def problem_response(problem: Problem) -> HttpResponse:
+    """A problem as JSON, outside Django REST Framework."""
+    return JsonResponse(
+        problem_body(problem), status=problem.status, content_type=CONTENT_TYPE, headers=problem_headers(problem)
+    )
+
+
+def api_exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's `EXCEPTION_HANDLER`: every failure is a problem document and undoes the request's writes."""
+    problem = _as_problem(error)
+    if problem is None:
+        return None
+    if transaction.get_connection().in_atomic_block:
+        transaction.set_rollback(True)
+    return Response(
+        problem_body(problem), status=problem.status, content_type=CONTENT_TYPE, headers=problem_headers(problem)
+    )
+
+
+def _as_problem(error: Exception) -> Problem | None:
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, Http404 | drf.NotFound):
+        return NotFound("There is nothing here under this address.")
+    if isinstance(error, PermissionDenied | drf.PermissionDenied):
+        return Forbidden("This is not allowed.")
+    if isinstance(error, drf.NotAuthenticated | drf.AuthenticationFailed):
+        return Unauthenticated(str(error.detail))
+    if isinstance(error, drf.Throttled):
+        return TooMany("Too many requests. Try again later.", retry_after=error.wait or 1)
+    if isinstance(error, RequestDataTooBig | TooManyFieldsSent):
+        return TooLarge("The request is larger than this address accepts.")
+    if isinstance(error, drf.ValidationError):
+        errors = flatten_errors(error.detail)
+        return Invalid("Some fields are missing or not valid.", errors=errors)
+    if isinstance(error, drf.APIException):
+        problem = Problem(_sentence(error.detail))
+        problem.status = error.status_code
+        problem.title = type(error).default_detail if isinstance(type(error).default_detail, str) else problem.title
+        return problem
+    return None
+
+
+def flatten_errors(detail: Any, prefix: str = "") -> dict[str, list[str]]:
+    """DRF's nested error detail as `{"field.sub": [sentences]}`."""
+    if isinstance(detail, dict):
+        flat: dict[str, list[str]] = {}
+        for field, value in detail.items():
+            flat.update(flatten_errors(value, f"{prefix}.{field}" if prefix else str(field)))
+        return flat
+    if isinstance(detail, list) and any(isinstance(item, dict | list) for item in detail):
+        flat = {}
+        for index, item in enumerate(detail):
+            flat.update(flatten_errors(item, f"{prefix}.{index}" if prefix else str(index)))
+        return flat
+    sentences = detail if isinstance(detail, list) else [detail]
+    return {prefix or "non_field_errors": [str(sentence) for sentence in sentences]} if sentences else {}
+
+
+def _sentence(detail: Any) -> str:
+    return " ".join(sentence for sentences in flatten_errors(detail).values() for sentence in sentences)
+
+
+class ProblemMiddleware:
+    """Problems that reach the edge of a plain view become JSON for programs and a page for people."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]) -> None:
+        self.get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponseBase | None:
+        """Django calls this for an exception of the view."""
+        if request.path.startswith(_API_PREFIXES):
+            problem = _as_problem(error)
+            if problem is None:
+                log.exception("request.failed", path=request.path)
+                problem = Problem("Something went wrong on our side. The log has the details under the request id.")
+                problem.status, problem.title = 500, "Internal error"
+            return problem_response(problem)
+        if isinstance(error, Problem):
+            return problem_page(request, error)
+        return None
+
+
+def problem_page(request: HttpRequest, problem: Problem) -> HttpResponse:
+    """A problem as a page, or as a fragment for htmx."""
+    response = render(
+        request, "errors/problem.html", {"problem": problem, "detail": problem.detail}, status=problem.status
+    )
+    for name, value in problem_headers(problem).items():
+        response.headers[name] = value
+    return response
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Django's `CSRF_FAILURE_VIEW`."""
+    return render(request, "errors/403_csrf.html", status=403)
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """`handler404`: JSON below the API's addresses, a page elsewhere."""
+    if request.path.startswith(_API_PREFIXES):
+        return problem_response(NotFound("There is nothing here under this address."))
+    return render(request, "errors/404.html", status=404)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """`handler500`: needs no database and no session."""
+    if request.path.startswith(_API_PREFIXES):
+        problem = Problem("Something went wrong on our side. The log has the details under the request id.")
+        problem.status, problem.title = 500, "Internal error"
+        return problem_response(problem)
+    return render(request, "errors/500.html", status=500)
