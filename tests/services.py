@@ -62,7 +62,7 @@ class TestServices:
 
     def migrate(self) -> None:
         subprocess.run(
-            [sys.executable, str(ROOT / "manage.py"), "migrate", "--verbosity", "0"],
+            [sys.executable, str(ROOT / "manage.py"), "migrate", "--verbosity", "0", "--skip-checks"],
             env=self.environment(TEMPLATE_DATABASE),
             check=True,
         )
