@@ -1,0 +1,35 @@
+"""The one entry to all readers: bytes in, structured document out, or a sentence why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .blocks import ExtractedDocument, Unreadable
+from .formats.docx import read_docx
+from .formats.html import read_html
+from .formats.markdown import read_markdown
+from .formats.pdf import read_pdf
+from .formats.text import read_text, require_text
+from .sniff import Format, sniff
+
+_READERS: dict[Format, Callable[[bytes], ExtractedDocument]] = {
+    "pdf": read_pdf,
+    "docx": read_docx,
+    "html": read_html,
+    "markdown": read_markdown,
+    "text": read_text,
+}
+
+
+def extract(content: bytes, name: str = "") -> ExtractedDocument:
+    """Read a file of any supported format.
+
+    Equal bytes and name give an equal document. Raises `Unreadable` with a sentence for its owner.
+    Run it inside `ingest.sandbox`: the parsers below are native code and the bytes are somebody else's.
+    """
+    found = sniff(content, name)
+    try:
+        document = _READERS[found](content)
+    except (RecursionError, AssertionError) as error:
+        raise Unreadable("The file is nested too deeply to be read. Export it again in a simpler form.") from error
+    return require_text(document, "The file was read, but it holds no words. Check that it is the right one.")

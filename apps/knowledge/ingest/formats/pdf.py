@@ -1,0 +1,248 @@
+"""PDF text with page numbers; headings are told by size and weight of type, running heads and feet dropped."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from statistics import median
+
+import pypdfium2 as pdfium
+import pypdfium2.raw as raw
+
+from .. import limits
+from ..blocks import BlockBuilder, ExtractedDocument, Unreadable
+
+_DIGITS = re.compile(r"\d+")
+_BULLET = re.compile(r"^(?:[•‣▪·●○◦■–*-]|\(?\d{1,2}[.)]|\(?[a-z][.)])\s+\S")
+_ENDS_SENTENCE = re.compile(r"[.!?:;][\"'”’)\]]*$")
+_NUMBERED_HEADING = re.compile(r"^(\d{1,2}(?:\.\d{1,2}){0,4})\.?\s+[A-ZÀ-ÞА-Я]")
+_BOLD_NAME = re.compile(rb"bold|black|heavy|demi|cmbx", re.I)
+_BOLD_WEIGHT = 600
+_HEADING_RATIO = 1.12
+_MAX_HEADING_CHARS = 140
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One printed line; `size` is the height of its type and `top` its upper edge, in points from the page's foot."""
+
+    text: str
+    page: int
+    size: float
+    is_bold: bool
+    top: float
+
+
+def read_pdf(content: bytes) -> ExtractedDocument:
+    """The document of a PDF. Raises `Unreadable` for damaged, protected, endless or picture-only files."""
+    with _open(content) as pdf:
+        page_count = len(pdf)
+        if page_count > limits.MAX_PAGES:
+            raise Unreadable(
+                f"This PDF has {page_count:,} pages; the most is {limits.MAX_PAGES:,}. Split it into parts."
+            )
+        pages = [_read_page(pdf, index) for index in range(page_count)]
+        title = str(pdf.get_metadata_value("Title") or "")
+    pages = _without_running_lines(pages)
+    if not any(pages):
+        raise Unreadable(
+            "This PDF holds pictures of pages but no text (it was probably scanned). "
+            "Run text recognition over it, then upload the result."
+        )
+    builder = BlockBuilder()
+    _Structure(builder, pages).add_all()
+    return builder.finish(title if _is_useful_title(title) else "", page_count)
+
+
+def _open(content: bytes) -> pdfium.PdfDocument:
+    try:
+        return pdfium.PdfDocument(content)
+    except pdfium.PdfiumError as error:
+        if getattr(error, "err_code", None) == raw.FPDF_ERR_PASSWORD:
+            raise Unreadable("This PDF is protected by a password. Save it without one and upload that.") from error
+        raise Unreadable("This PDF is damaged and cannot be opened. Export it again and upload the result.") from error
+
+
+def _is_useful_title(title: str) -> bool:
+    """Authoring programs fill the title with file names and dashes; those help nobody."""
+    return len(title.strip()) > 3 and not re.search(r"^(?:untitled|microsoft word)|\.\w{2,5}$|^[\W\d]+$", title.strip(), re.I)
+
+
+def _read_page(pdf: pdfium.PdfDocument, index: int) -> list[_Line]:
+    try:
+        page = pdf[index]
+    except pdfium.PdfiumError:
+        return []
+    try:
+        text_page = page.get_textpage()
+        try:
+            return list(_lines(text_page, index + 1))
+        finally:
+            text_page.close()
+    finally:
+        page.close()
+
+
+def _lines(text_page: pdfium.PdfTextPage, page: int) -> Iterator[_Line]:
+    text = text_page.get_text_range(errors="replace")
+    probe = _Probe(text_page)
+    offset = 0
+    for line in text.split("\n"):
+        start = offset + len(line) - len(line.lstrip())
+        offset += len(line) + 1
+        shown = line.replace("\ufffe", "").replace("\x02", "").strip()
+        if shown:
+            size, is_bold, top = probe.measure(start)
+            yield _Line(shown, page, size, is_bold, top)
+
+
+class _Probe:
+    """Measures single letters of a page; one letter speaks for its line, so a page costs some dozen calls."""
+
+    def __init__(self, text_page: pdfium.PdfTextPage) -> None:
+        self._page = text_page
+        self._box = raw.FS_RECTF()
+        self._name = ctypes.create_string_buffer(128)
+        self._flags = ctypes.c_int()
+
+    def measure(self, text_index: int) -> tuple[float, bool, float]:
+        """Height of type in points (as printed, whatever the page's own scale), boldness, top edge."""
+        char = raw.FPDFText_GetCharIndexFromTextIndex(self._page, text_index)
+        if char < 0 or not raw.FPDFText_GetLooseCharBox(self._page, char, self._box):
+            return 0.0, False, 0.0
+        length = raw.FPDFText_GetFontInfo(self._page, char, self._name, len(self._name), self._flags)
+        is_bold = bool(length and _BOLD_NAME.search(self._name.value))
+        is_bold = is_bold or raw.FPDFText_GetFontWeight(self._page, char) >= _BOLD_WEIGHT
+        return round(abs(self._box.top - self._box.bottom), 1), is_bold, self._box.top
+
+
+def _without_running_lines(pages: list[list[_Line]]) -> list[list[_Line]]:
+    """Pages without the heads, feet and page numbers that repeat from page to page."""
+    if len(pages) < 3:
+        return [[line for line in lines if not line.text.isdigit()] for lines in pages]
+    seen = Counter(key for lines in pages for key in {_running_key(line) for line in _edges(lines)})
+    needed = max(3, len(pages) * 0.4)
+    return [
+        [line for line in lines if not (seen[_running_key(line)] >= needed and line in _edges(lines))] for lines in pages
+    ]
+
+
+def _edges(lines: list[_Line]) -> list[_Line]:
+    """The lines that can be a running head or foot: the three highest and the three lowest."""
+    by_height = sorted(lines, key=lambda line: line.top)
+    return by_height[:3] + by_height[-3:]
+
+
+def _running_key(line: _Line) -> str:
+    return _DIGITS.sub("#", line.text.casefold())
+
+
+class _Structure:
+    """Groups lines into headings, lists and paragraphs by type size, weight and the space between them."""
+
+    def __init__(self, builder: BlockBuilder, pages: list[list[_Line]]) -> None:
+        self._builder = builder
+        self._pages = pages
+        sizes: Counter[float] = Counter()
+        bold: Counter[bool] = Counter()
+        for line in (line for lines in pages for line in lines):
+            sizes[line.size] += len(line.text)
+            bold[line.is_bold] += len(line.text)
+        self._body = max(sizes, key=lambda size: (sizes[size], size))
+        self._bold_is_rare = bold[True] < 0.25 * sum(bold.values())
+        large = sorted((s for s in sizes if s >= self._body * _HEADING_RATIO), reverse=True)
+        self._levels = {size: min(rank + 1, 4) for rank, size in enumerate(large)}
+        steps = [a.top - b.top for lines in pages for a, b in pairwise(lines) if 2 <= a.top - b.top < 60]
+        self._usual_step = median(steps) if steps else 0.0
+
+    def add_all(self) -> None:
+        """Fill the builder from every page in order; a paragraph may run over a page break."""
+        paragraph: list[_Line] = []
+        for lines in self._pages:
+            for is_heading, group in groupby(lines, key=self._is_heading):
+                if is_heading:
+                    self._close(paragraph)
+                    self._add_headings(list(group))
+                    continue
+                for line in group:
+                    if paragraph and self._begins_block(paragraph, line):
+                        self._close(paragraph)
+                    paragraph.append(line)
+        self._close(paragraph)
+
+    def _is_heading(self, line: _Line) -> bool:
+        text = line.text
+        letters = sum(character.isalpha() for character in text)
+        if not 2 <= len(text) <= _MAX_HEADING_CHARS or letters < max(2, len(text) * 0.4):
+            return False
+        if text[0].islower() or text[0] in "(,;":
+            return False
+        if line.size in self._levels:
+            return True
+        is_standing_out = line.is_bold and self._bold_is_rare and line.size >= self._body * 0.95
+        return is_standing_out and len(text) <= 80 and not text.endswith((".", ",", ";", ":"))
+
+    def _level(self, line: _Line) -> int:
+        if numbered := _NUMBERED_HEADING.match(line.text):
+            return 2 + numbered.group(1).count(".")
+        return self._levels.get(line.size, 5)
+
+    def _add_headings(self, lines: list[_Line]) -> None:
+        """Consecutive lines of one size are one heading over several lines."""
+        for _, run in groupby(lines, key=lambda line: (line.size, line.is_bold)):
+            joined: list[_Line] = []
+            for line in run:
+                if joined and (_NUMBERED_HEADING.match(line.text) or sum(len(part.text) for part in joined) > 120):
+                    self._builder.heading(_join(joined), self._level(joined[0]), joined[0].page)
+                    joined = []
+                joined.append(line)
+            self._builder.heading(_join(joined), self._level(joined[0]), joined[0].page)
+
+    def _begins_block(self, paragraph: list[_Line], line: _Line) -> bool:
+        last = paragraph[-1]
+        if _BULLET.match(paragraph[0].text) and _BULLET.match(line.text):
+            return False
+        if _BULLET.match(line.text):
+            return True
+        if abs(line.size - last.size) > 0.15 * max(last.size, 1.0):
+            return True
+        ends = bool(_ENDS_SENTENCE.search(last.text))
+        if line.page != last.page:
+            return ends
+        if last.top - line.top > max(self._usual_step, line.size) * 1.3:
+            return True
+        longest = max(len(part.text) for part in paragraph)
+        return ends and len(last.text) < 0.7 * longest
+
+    def _close(self, paragraph: list[_Line]) -> None:
+        if not paragraph:
+            return
+        is_list = bool(_BULLET.match(paragraph[0].text))
+        text = _join_items(paragraph) if is_list else _join(paragraph)
+        self._builder.add("list" if is_list else "paragraph", text, paragraph[0].page)
+        paragraph.clear()
+
+
+def _join(lines: list[_Line]) -> str:
+    """Lines as running text: a word divided at a line end is put together again."""
+    text = lines[0].text
+    for line in lines[1:]:
+        if re.search(r"[a-zà-ÿ]-$", text) and line.text[:1].islower():
+            text = text[:-1] + line.text
+        else:
+            text = f"{text} {line.text}"
+    return text
+
+
+def _join_items(lines: list[_Line]) -> str:
+    items: list[list[_Line]] = []
+    for line in lines:
+        if _BULLET.match(line.text) or not items:
+            items.append([line])
+        else:
+            items[-1].append(line)
+    return "\n".join(_join(item) for item in items)

@@ -1,0 +1,157 @@
+"""The other side of the sandbox: a process that knows no secret, forks once per file and locks the fork up (L-14).
+
+Started as `python -m apps.knowledge.ingest.sandbox_process FD`. It imports the parsers once; each request then costs a
+fork (a few milliseconds) instead of an interpreter start. It ends when its owner closes the socket or dies.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+from typing import Any, NoReturn
+
+from . import limits
+from .blocks import Unreadable
+from .extract import extract
+
+_CLONE_NEWUSER = 0x10000000
+_CLONE_NEWNET = 0x40000000
+_MAX_REQUEST_BYTES = 65_536
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+_FORBIDDEN_EVENTS = (
+    "socket.", "subprocess.", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "os.system", "os.remove", "os.rename",
+    "os.link", "os.symlink", "os.kill", "shutil.", "ftplib.", "urllib.", "http.client",
+)  # fmt: skip
+
+
+def serve(connection: socket.socket) -> None:
+    """Answer one request after the other until the owner hangs up."""
+    _leave_network()
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(connection, _MAX_REQUEST_BYTES, 2)
+        if not message:
+            return
+        source, target = descriptors
+        request = json.loads(message)
+        outcome = _run_fork(connection, source, target, request)
+        os.close(source)
+        os.close(target)
+        connection.sendall(json.dumps(outcome).encode() + b"\n")
+
+
+def _leave_network() -> None:
+    """Move into an empty network namespace where the system allows it; the audit hook covers the rest."""
+    with suppress(OSError, AttributeError):
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.unshare(_CLONE_NEWNET) != 0:
+            libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
+
+
+def _run_fork(connection: socket.socket, source: int, target: int, request: dict[str, Any]) -> dict[str, Any]:
+    """Fork, wait for the end of the fork, the deadline or the owner's death, whichever comes first."""
+    alive, held = os.pipe()
+    child = os.fork()
+    if child == 0:
+        connection.close()
+        os.close(alive)
+        _work(source, target, request)
+    os.close(held)
+    ended = _wait(alive, connection, request["wall_seconds"])
+    os.close(alive)
+    if ended != "ended":
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    if ended == "abandoned":
+        raise SystemExit(0)
+    if ended == "timeout":
+        return {"outcome": "timeout"}
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        return {"outcome": "timeout" if number == signal.SIGXCPU else "crashed", "signal": number}
+    return {"outcome": "done" if os.WEXITSTATUS(status) == 0 else "crashed", "signal": 0}
+
+
+def _wait(alive: int, connection: socket.socket, seconds: float) -> str:
+    """`alive` reads as closed when the fork ends; the connection becomes readable only when the owner is gone."""
+    deadline = time.monotonic() + seconds
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return "timeout"
+        readable, _, _ = select.select([alive, connection], [], [], left)
+        if alive in readable:
+            return "ended"
+        if connection in readable:
+            return "abandoned"
+
+
+def _work(source: int, target: int, request: dict[str, Any]) -> NoReturn:
+    """The fork: limits first, then the parsers; leaves without running any clean-up of its parent's."""
+    try:
+        _confine(request)
+        answer = _answer(source, request["name"])
+        payload = json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode()
+        with open(target, "wb", closefd=False) as file:
+            file.write(payload)
+        os._exit(0)
+    except BaseException:
+        os._exit(70)
+
+
+def _answer(source: int, name: str) -> dict[str, Any]:
+    try:
+        with open(source, "rb", closefd=False) as file:
+            content = file.read()
+        return {"document": extract(content, name).to_json()}
+    except Unreadable as problem:
+        return {"problem": problem.sentence}
+    except MemoryError:
+        return {"outcome": "memory"}
+    except Exception as error:
+        return {"outcome": "crashed", "kind": type(error).__name__}
+
+
+def _confine(request: dict[str, Any]) -> None:
+    os.nice(5)
+    cpu = int(request["cpu_seconds"])
+    _limit(resource.RLIMIT_CPU, cpu, cpu + 5)
+    _limit(resource.RLIMIT_AS, request["address_space_bytes"])
+    _limit(resource.RLIMIT_FSIZE, limits.SANDBOX_OUTPUT_BYTES)
+    _limit(resource.RLIMIT_NOFILE, limits.SANDBOX_OPEN_FILES)
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_NPROC, 0)
+    sys.addaudithook(_refuse)
+
+
+def _limit(kind: int, soft: int, hard: int | None = None) -> None:
+    with suppress(ValueError, OSError):
+        resource.setrlimit(kind, (soft, soft if hard is None else hard))
+
+
+def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
+    """An audit hook cannot be removed again: no sockets, no processes, no writing by name."""
+    if event == "open":
+        path, _, flags = arguments
+        if not isinstance(path, int) and isinstance(flags, int) and flags & _WRITING:
+            raise PermissionError("The sandbox does not write files.")
+    elif event.startswith(_FORBIDDEN_EVENTS):
+        raise PermissionError(f"The sandbox does not allow {event}.")
+
+
+def main() -> None:
+    """Take over the socket whose number is the first argument."""
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signal_number, signal.SIG_DFL)
+    serve(socket.socket(fileno=int(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()

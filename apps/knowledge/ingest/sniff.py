@@ -1,0 +1,157 @@
+"""What a file really is, by its content; the name may only choose between dialects of text."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from pathlib import PurePath
+from typing import Literal
+
+import puremagic
+
+from . import limits
+from .blocks import Unreadable
+from .formats.text import decode
+
+Format = Literal["pdf", "docx", "html", "markdown", "text"]
+
+READABLE = "PDF, Word (.docx), HTML, Markdown and plain text"
+
+_EXTENSIONS: dict[str, Format] = {
+    ".pdf": "pdf",
+    ".docx": "docx",
+    ".html": "html",
+    ".htm": "html",
+    ".xhtml": "html",
+    ".md": "markdown",
+    ".markdown": "markdown",
+    ".txt": "text",
+    ".text": "text",
+    ".rst": "text",
+    ".log": "text",
+}
+MEDIA_TYPES: dict[Format, str] = {
+    "pdf": "application/pdf",
+    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "html": "text/html",
+    "markdown": "text/markdown",
+    "text": "text/plain",
+}
+ACCEPTED_EXTENSIONS = tuple(_EXTENSIONS)
+_NAMES: dict[Format, str] = {
+    "pdf": "a PDF",
+    "docx": "a Word document",
+    "html": "a web page",
+    "markdown": "Markdown",
+    "text": "plain text",
+}
+_HTML_START = re.compile(r"^\s*(?:<\?xml[^>]*\?>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S)
+_HTML_TAG = re.compile(r"</?(?:p|div|h[1-6]|ul|ol|li|table|article|section|span|br|a|main|pre)\b[^>]*>", re.I)
+_XML_START = re.compile(r"^\s*<\?xml\b|^\s*<svg\b", re.I)
+_MARKDOWN_SIGNS = re.compile(
+    r"^#{1,6} \S|^```|^\s*[-*+] \S|^\|.+\|\s*$|\[[^\]\n]+\]\([^)\n]+\)|\*\*[^*\n]+\*\*", re.M
+)
+
+
+def sniff(content: bytes, name: str = "") -> Format:
+    """The format of `content`. Raises `Unreadable` with a sentence when Parley cannot or will not read it."""
+    if not content:
+        raise Unreadable("The file is empty (0 bytes). Check it and upload it again.")
+    if len(content) > limits.MAX_FILE_BYTES:
+        raise Unreadable(too_large_sentence(len(content)))
+    extension = PurePath(name).suffix.lower()
+    found = _binary_format(content) or _text_format(content, extension)
+    _require_agreement(found, extension, name)
+    return found
+
+
+def too_large_sentence(size: int) -> str:
+    """Why a file of `size` bytes is refused."""
+    mebibytes, most = size / limits.MEBIBYTE, limits.MAX_FILE_BYTES // limits.MEBIBYTE
+    return f"The file has {mebibytes:.1f} MB; the most is {most} MB. Split it or leave out its pictures."
+
+
+def _require_agreement(found: Format, extension: str, name: str) -> None:
+    """Refuse a name that promises something else than the content is (L-13)."""
+    shown = PurePath(name).name
+    if extension and extension not in _EXTENSIONS:
+        raise Unreadable(f"“{extension}” files cannot be read yet. Parley reads {READABLE}.")
+    promised = _EXTENSIONS.get(extension, found)
+    is_text = {"html", "markdown", "text"}
+    if promised != found and not (promised in is_text and found in is_text):
+        raise Unreadable(
+            f"“{shown}” is named like {_NAMES[promised]}, but its content is {_NAMES[found]}. "
+            "Give it the name that fits and upload it again."
+        )
+
+
+def _binary_format(content: bytes) -> Format | None:
+    if b"%PDF-" in content[:1024]:
+        return "pdf"
+    if content.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return _zip_format(content)
+    if content.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
+        raise Unreadable(
+            "This is an old Office file (.doc) or one protected by a password. "
+            "Save it as .docx without a password and upload that."
+        )
+    if content.startswith(b"{\\rtf"):
+        raise Unreadable("Rich text (.rtf) cannot be read yet. Save it as .docx or PDF and upload that.")
+    return None
+
+
+def _zip_format(content: bytes) -> Format:
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            names = {info.filename for info in archive.infolist()}
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, RuntimeError) as error:
+        raise Unreadable("The file is damaged: its archive cannot be opened. Save it again and upload it.") from error
+    if "word/document.xml" in names or ("[Content_Types].xml" in names and any(n.startswith("word/") for n in names)):
+        return "docx"
+    for prefix, what in (("xl/", "Excel workbooks"), ("ppt/", "PowerPoint slides"), ("META-INF/container.xml", "EPUB books")):
+        if any(name.startswith(prefix) for name in names):
+            raise Unreadable(f"{what} cannot be read yet. Save the file as PDF and upload that.")
+    raise Unreadable(f"ZIP archives are not opened. Unpack it and upload the files inside. Parley reads {READABLE}.")
+
+
+def _text_format(content: bytes, extension: str) -> Format:
+    if looks_binary(content):
+        raise Unreadable(f"This looks like {_describe(content)}, which holds no text to read. Parley reads {READABLE}.")
+    head = decode(content[:65_536], is_complete=len(content) <= 65_536)
+    if _HTML_START.match(head[:4096]):
+        return "html"
+    if _XML_START.match(head):
+        raise Unreadable(f"XML and SVG files cannot be read yet. Parley reads {READABLE}.")
+    promised = _EXTENSIONS.get(extension)
+    if promised == "html":
+        return "html" if _HTML_TAG.search(head) else "text"
+    if promised in ("markdown", "text"):
+        return promised
+    if len(_HTML_TAG.findall(head)) >= 5 and head.lstrip().startswith("<"):
+        return "html"
+    return "markdown" if _MARKDOWN_SIGNS.search(head) else "text"
+
+
+def looks_binary(content: bytes) -> bool:
+    """True for bytes that are no text in any encoding people use."""
+    head = content[:8192]
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return False
+    if b"\x00" in head:
+        return True
+    controls = sum(byte < 32 and byte not in (9, 10, 12, 13, 27) for byte in head)
+    return controls > len(head) * 0.02
+
+
+def _describe(content: bytes) -> str:
+    try:
+        matches = puremagic.magic_string(content[:4096])
+    except (puremagic.PureError, ValueError):
+        return "a binary file"
+    named = [match for match in matches if match.mime_type]
+    if not named:
+        return "a binary file"
+    kind = named[0].mime_type.split("/")[0]
+    spoken = {"image": "a picture", "audio": "a sound recording", "video": "a film"}
+    return spoken.get(kind, f"a binary file ({named[0].mime_type})")
