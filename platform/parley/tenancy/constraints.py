@@ -109,6 +109,29 @@ class TenantPolicy(_SqlConstraint):
     __hash__ = BaseConstraint.__hash__
 
 
+def _tenant_key_statement(table: str, schema_editor: BaseDatabaseSchemaEditor) -> str:
+    quote = schema_editor.quote_name
+    # IF NOT EXISTS: a migration may add a reference to a table before that table's own key.
+    return f"CREATE UNIQUE INDEX IF NOT EXISTS {quote(table + '_tenant_id_key')} ON {quote(table)} (tenant_id, id)"
+
+
+class TenantKey(_SqlConstraint):
+    """The unique `(tenant_id, id)` that references from other tenant tables point at."""
+
+    def create_statements(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> list[str]:
+        return [_tenant_key_statement(model._meta.db_table, schema_editor)]
+
+    def remove_statements(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> list[str]:
+        return [f"DROP INDEX IF EXISTS {schema_editor.quote_name(model._meta.db_table + '_tenant_id_key')}"]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TenantKey):
+            return NotImplemented
+        return self.name == other.name
+
+    __hash__ = BaseConstraint.__hash__
+
+
 class TenantReference(_SqlConstraint):
     """`(tenant_id, <column>) → (tenant_id, id)`: a row can only point at its own tenant's rows.
 
@@ -123,9 +146,10 @@ class TenantReference(_SqlConstraint):
     def create_statements(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> list[str]:
         quote = schema_editor.quote_name
         return [
+            _tenant_key_statement(self.to_table, schema_editor),
             f"ALTER TABLE {quote(model._meta.db_table)} ADD CONSTRAINT {quote(self.name)} "
             f"FOREIGN KEY (tenant_id, {quote(self.column)}) REFERENCES {quote(self.to_table)} (tenant_id, id) "
-            "DEFERRABLE INITIALLY DEFERRED"
+            "DEFERRABLE INITIALLY DEFERRED",
         ]
 
     def remove_statements(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> list[str]:

@@ -12,7 +12,7 @@ from django.db import models
 from django.db.models.base import ModelBase
 
 from parley.db.ids import uuid7
-from parley.tenancy.constraints import PlatformAccess, TenantPolicy, TenantReference
+from parley.tenancy.constraints import PlatformAccess, TenantKey, TenantPolicy, TenantReference
 from parley.tenancy.context import require_tenant_id
 from parley.tenancy.managers import AcrossTenantsManager, TenantManager
 
@@ -36,7 +36,9 @@ class TenantModelBase(ModelBase):
         if is_concrete and any(isinstance(base, TenantModelBase) for base in bases):
             attrs["Meta"] = _meta_with_constraints(name, bases, attrs, meta)
             if _inherited(bases, attrs, "platform_access", "none") != "none":
-                attrs.setdefault("across_tenants", AcrossTenantsManager())
+                # Django's default manager is the class's own first one: it must stay the fail-closed one.
+                attrs.setdefault("objects", TenantManager())
+                attrs["across_tenants"] = AcrossTenantsManager()
         return super().__new__(mcs, name, bases, attrs, **kwargs)
 
 
@@ -44,7 +46,7 @@ def _meta_with_constraints(name: str, bases: tuple[type, ...], attrs: dict[str, 
     app_label = getattr(meta, "app_label", None) or _app_label(attrs["__module__"])
     stem = f"{app_label}_{name.lower()}"
     constraints = list(getattr(meta, "constraints", []))
-    constraints.append(models.UniqueConstraint(fields=["tenant", "id"], name=f"{stem}_tenant_id_key"))
+    constraints.append(TenantKey(name=f"{stem}_tenant_id_key"))
     constraints.append(
         TenantPolicy(name=f"{stem}_tenant", platform_access=_inherited(bases, attrs, "platform_access", "none"))
     )
