@@ -13,7 +13,7 @@ Fact = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class CaseSpec:
-    """A question and what a good answer to it needs. `expected_document` is a name or an id; "" means none."""
+    """A question and what a good answer needs. `expected_document` is a name or an id; "" means none."""
 
     question: str
     expected_facts: tuple[Fact, ...] = ()

@@ -7,7 +7,7 @@ from apps.evaluations.scorers.base import PlainScorer, ScorerTools, Settings
 
 
 class CitesExpectedDocument(PlainScorer):
-    """Compares the cited documents with the expected one by id or by name, with or without the file ending."""
+    """Compares the cited documents with the expected one by id, or by name with or without its ending."""
 
     kind = "cites_expected_document"
     label = "Cites the expected document"

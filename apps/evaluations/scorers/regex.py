@@ -22,7 +22,7 @@ MAX_REPEAT_PRODUCT = 10_000
 
 
 class RegularExpression(PlainScorer):
-    """Searches with a time limit, because a short pattern can ask for more steps than the universe has seconds."""
+    """Searches with a time limit, because a short pattern can ask for more steps than anybody will wait."""
 
     kind = "regex"
     label = "Regular expression"

@@ -14,7 +14,7 @@ _MARKERS = re.compile(r"\[\d{1,2}\]|\*+|`+")
 
 
 class SemanticSimilarity(PlainScorer):
-    """Cosine similarity between each fact and the closest sentence of the answer (or the answer as a whole)."""
+    """Cosine similarity between each fact and the closest sentence of the answer, or the whole answer."""
 
     kind = "semantic_similarity"
     label = "Semantic similarity"

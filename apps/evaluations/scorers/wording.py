@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_QUOTES_AND_DASHES = str.maketrans(
-    {"‘": "'", "’": "'", "‚": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"'}
-    | dict.fromkeys("‐‑‒–—−", "-")
+_QUOTES_AND_DASHES = (
+    dict.fromkeys((0x2018, 0x2019, 0x201A), "'")
+    | dict.fromkeys((0x201C, 0x201D, 0x201E, 0xAB, 0xBB), '"')
+    | dict.fromkeys((*range(0x2010, 0x2015), 0x2212), "-")
 )
 _SPACES = re.compile(r"\s+")
 _MARKDOWN_MARKS = re.compile(r"\*+|`+|~~+|\[\d{1,2}\]")
@@ -23,7 +24,7 @@ _WORD_HYPHEN = re.compile(r"(?<=[^\W\d_])-(?=[^\W\d_])")
 
 
 def normalize(text: str) -> str:
-    """Lower case, plain quotes and dashes, single spaces, no Markdown emphasis, no citation markers, one number format.
+    """Lower case, plain quotes and dashes, single spaces, one number format, no Markdown marks or citations.
 
     "Up to **1,000 Users** [2]" and "up to 1000 users" become equal; so do "25MB" and "25 MB".
     """

@@ -34,7 +34,7 @@ class ScriptedTools:
 
 @pytest.fixture
 def evaluate() -> Evaluate:
-    """Score one answer: `evaluate("contains", "answer", facts="a | b", document="", cited=[...], tools=…)`."""
+    """Score one answer: `evaluate("contains", "answer", facts="a | b", cited=[...], tools=…)`."""
 
     def _evaluate(
         kind: str,

@@ -24,7 +24,7 @@ from apps.evaluations.scorers.wording import normalize, states
         ("Run `make  up` now", "make up"),
         ("run manage.py up --no-local-model", "--no-local-model"),
         ("the files in .parley/ stay", ".parley/"),
-        ("it’s “free”", 'it\'s "free"'),
+        ("it\u2019s \u201cfree\u201d", 'it\'s "free"'),
         ("Two seats are free", "seat"),
         ("STRASSE", "straße"),
         ("valid for 7 days.", "7 days"),
@@ -58,5 +58,5 @@ def test_different_facts_are_not(text: str, wording: str) -> None:
 
 
 def test_normalizing_twice_changes_nothing() -> None:
-    for text in ["Up to 1,000 Users [2]", "1.234.567,50 € – 5 %", "a  -  b", "$ 5.00 25MB 3rd"]:
+    for text in ["Up to 1,000 Users [2]", "1.234.567,50 € \u2013 5 %", "a  -  b", "$ 5.00 25MB 3rd"]:
         assert normalize(normalize(text)) == normalize(text)

@@ -1,0 +1,296 @@
+"""Answers one planned case and has it judged.
+
+Every step is written under the case's attempt number, so a worker that was thought dead cannot overwrite
+its successor; a case interrupted after its answer is only judged again, not asked again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from uuid import UUID
+
+import structlog
+from django.db.models import F, Q, Sum
+from django.utils import timezone
+
+from apps.assistants import runtime
+from apps.assistants.contracts import Finished, ModelChosen, TextDelta, VersionSpec
+from apps.evaluations.contracts import AnswerRecord, CaseSpec, CitedPassage, Score
+from apps.evaluations.enums import CaseStatus, ExperimentStatus, ResultStatus
+from apps.evaluations.models import PlannedCase, PlannedEvaluator, Result
+from apps.evaluations.scorers import ScorerFailed, get_scorer
+from apps.evaluations.services.experiments import MAX_ATTEMPTS
+from apps.evaluations.services.judging import GatewayTools
+from apps.gateway import selectors as gateway
+from apps.gateway.contracts import ResolvedRoute
+from apps.gateway.services import holds
+from parley.db import in_thread
+from parley.errors import Problem
+from parley.llm import LlmError
+from parley.tenancy import tenant_tx
+
+log = structlog.get_logger(__name__)
+
+LEASE = timedelta(seconds=60)
+HEARTBEAT_SECONDS = 15
+# Longer than the slowest model may take (300 s), shorter than the job's own limit.
+CASE_SECONDS = 480
+
+_INTERNAL_ERROR = "An error inside Parley stopped this; the log names it."
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """The right to work on one case as attempt number `attempt`. `record` is an answer kept from before."""
+
+    case_id: UUID
+    experiment_id: UUID
+    attempt: int
+    version: VersionSpec
+    case: CaseSpec
+    record: AnswerRecord | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What `respond` gave, with what it took: milliseconds to the first and the last word."""
+
+    finished: Finished
+    first_words_ms: int
+    latency_ms: int
+
+    @property
+    def record(self) -> AnswerRecord:
+        return AnswerRecord(
+            text=self.finished.text,
+            citations=tuple(
+                CitedPassage(
+                    marker=citation.marker,
+                    document_id=citation.source.document_id,
+                    title=citation.source.title,
+                    text=citation.source.text,
+                    location=citation.source.location,
+                    quote=citation.quote,
+                )
+                for citation in self.finished.citations
+            ),
+        )
+
+
+class _CaseFailed(Exception):
+    """The case cannot be answered; the message is the sentence the reader of the experiment gets."""
+
+
+def evaluate_case(*, planned_case_id: UUID) -> UUID | None:
+    """Answer and judge one case of an open experiment. Returns its id, or None when nothing is to do.
+
+    Safe to call twice, also at once: a case under a live lease, a finished one and a closed experiment are
+    left alone. Blocking; opens its own transactions, so call it outside one.
+    """
+    claim = _claim(planned_case_id)
+    if claim is None:
+        return None
+    with structlog.contextvars.bound_contextvars(planned_case_id=str(planned_case_id), attempt=claim.attempt):
+        asyncio.run(_work_under_lease(claim))
+    return claim.experiment_id
+
+
+def _claim(case_id: UUID) -> _Claim | None:
+    now = timezone.now()
+    is_free = Q(status=CaseStatus.PENDING) | Q(status=CaseStatus.RUNNING, lease_until__lt=now)
+    with tenant_tx():
+        won = PlannedCase.objects.filter(
+            is_free, id=case_id, attempt__lt=MAX_ATTEMPTS, experiment__status=ExperimentStatus.RUNNING
+        ).update(status=CaseStatus.RUNNING, attempt=F("attempt") + 1, lease_until=now + LEASE)
+        if not won:
+            return None
+        row = PlannedCase.objects.select_related("experiment").get(id=case_id)
+        return _Claim(
+            case_id=row.id,
+            experiment_id=row.experiment_id,
+            attempt=row.attempt,
+            version=VersionSpec.from_dict(row.experiment.version),
+            case=row.spec,
+            record=row.record if row.answered_at else None,
+        )
+
+
+async def _work_under_lease(claim: _Claim) -> None:
+    heartbeat = asyncio.create_task(_keep_lease(claim))
+    try:
+        record = claim.record or await _answer_and_record(claim)
+        await _judge(claim, record)
+    except _CaseFailed as problem:
+        await in_thread(_finish, claim, CaseStatus.FAILED, str(problem))
+    else:
+        await in_thread(_finish, claim, CaseStatus.DONE, "")
+    finally:
+        heartbeat.cancel()
+
+
+async def _keep_lease(claim: _Claim) -> None:
+    while True:
+        await asyncio.sleep(HEARTBEAT_SECONDS)
+        await in_thread(_update, claim, lease_until=timezone.now() + LEASE)
+
+
+# -- answering ------------------------------------------------------------------
+
+
+async def _answer_and_record(claim: _Claim) -> AnswerRecord:
+    try:
+        async with asyncio.timeout(CASE_SECONDS):
+            answer = await _answer(claim)
+    except Problem as problem:
+        raise _CaseFailed(problem.detail) from problem
+    except LlmError as problem:
+        raise _CaseFailed(problem.sentence) from problem
+    except TimeoutError as problem:
+        raise _CaseFailed(f"The answer took longer than {CASE_SECONDS // 60} minutes.") from problem
+    except Exception as problem:
+        log.exception("evaluation.case_failed")
+        raise _CaseFailed(_INTERNAL_ERROR) from problem
+    await in_thread(_record_answer, claim, answer)
+    return answer.record
+
+
+async def _answer(claim: _Claim) -> _Answer:
+    route = await in_thread(_resolve_route, claim.version)
+    started = time.monotonic()
+    first_words_at: float | None = None
+    call_id: UUID | None = None
+    said: list[str] = []
+    events = runtime.respond(
+        version=claim.version, question=claim.case.question, history=(), route=route, purpose="evaluation"
+    )
+    try:
+        async with aclosing(events):
+            async for event in events:
+                if isinstance(event, ModelChosen):
+                    call_id = event.call_id
+                elif isinstance(event, TextDelta):
+                    first_words_at = first_words_at or time.monotonic()
+                    said.append(event.text)
+                elif isinstance(event, Finished):
+                    return _Answer(
+                        finished=event,
+                        first_words_ms=_milliseconds(started, first_words_at),
+                        latency_ms=_milliseconds(started),
+                    )
+    except BaseException:
+        # Also when the time ran out: words that were written are owed.
+        if call_id is not None:
+            await asyncio.shield(in_thread(_settle_interrupted, call_id, "".join(said)))
+        raise
+    raise _CaseFailed("The assistant stopped without finishing its answer.")
+
+
+def _resolve_route(version: VersionSpec) -> ResolvedRoute:
+    with tenant_tx():
+        return gateway.resolve_route(purpose="chat", model_id=version.model_id)
+
+
+def _milliseconds(started: float, ended: float | None = None) -> int:
+    return round(((ended or time.monotonic()) - started) * 1000)
+
+
+def _settle_interrupted(call_id: UUID, text: str) -> None:
+    with tenant_tx():
+        holds.settle_interrupted(call_id=call_id, text=text)
+
+
+def _record_answer(claim: _Claim, answer: _Answer) -> None:
+    """The answer and its price in one transaction; the price is due even if the lease was lost meanwhile."""
+    finished = answer.finished
+    with tenant_tx():
+        if finished.call_id is not None:
+            confidence = "exact" if finished.usage.is_reported else "estimated"
+            holds.settle(call_id=finished.call_id, usage=finished.usage, confidence=confidence)
+        _write(
+            claim,
+            answer=finished.text,
+            citations=[citation.as_dict() for citation in answer.record.citations],
+            model_label=finished.choice.label if finished.choice else "",
+            first_words_ms=answer.first_words_ms,
+            latency_ms=answer.latency_ms,
+            input_tokens=finished.usage.input_tokens,
+            output_tokens=finished.usage.output_tokens,
+            cost=_cost_of(finished.call_id),
+            answered_at=timezone.now(),
+        )
+
+
+def _cost_of(call_id: UUID | None) -> Decimal:
+    """What the ledger says the call cost; nothing when no model was asked."""
+    if call_id is None:
+        return Decimal(0)
+    total: Decimal | None = gateway.list_usage().filter(call_id=call_id).aggregate(total=Sum("cost"))["total"]
+    return total or Decimal(0)
+
+
+# -- judging --------------------------------------------------------------------
+
+
+async def _judge(claim: _Claim, record: AnswerRecord) -> None:
+    tools = GatewayTools()
+    for evaluator in await in_thread(_evaluators_without_verdict, claim):
+        try:
+            score = await get_scorer(evaluator.kind).score(claim.case, record, evaluator.settings, tools)
+        except ScorerFailed as problem:
+            await in_thread(_record_verdict, claim, evaluator.id, ResultStatus.FAILED, None, str(problem))
+        except Exception:
+            log.exception("evaluation.scorer_failed", kind=evaluator.kind)
+            await in_thread(_record_verdict, claim, evaluator.id, ResultStatus.FAILED, None, _INTERNAL_ERROR)
+        else:
+            status = ResultStatus.SKIPPED if score.value is None else ResultStatus.SCORED
+            await in_thread(_record_verdict, claim, evaluator.id, status, score, score.reason)
+
+
+def _evaluators_without_verdict(claim: _Claim) -> list[PlannedEvaluator]:
+    with tenant_tx():
+        return list(
+            PlannedEvaluator.objects.filter(experiment_id=claim.experiment_id).exclude(
+                id__in=Result.objects.filter(case_id=claim.case_id).values("evaluator_id")
+            )
+        )
+
+
+def _record_verdict(
+    claim: _Claim, evaluator_id: UUID, status: ResultStatus, score: Score | None, reason: str
+) -> None:
+    verdict = Result(
+        experiment_id=claim.experiment_id,
+        case_id=claim.case_id,
+        evaluator_id=evaluator_id,
+        status=status,
+        value=score.value if score else None,
+        is_passed=score.is_passed if score else False,
+        reason=reason.replace("\x00", ""),
+    )
+    with tenant_tx():
+        # A second worker's verdict on the same answer changes nothing.
+        Result.objects.bulk_create([verdict], ignore_conflicts=True)
+
+
+# -- rows -----------------------------------------------------------------------
+
+
+def _finish(claim: _Claim, status: CaseStatus, error: str) -> None:
+    _update(claim, status=status, error=error[:500], finished_at=timezone.now(), lease_until=None)
+
+
+def _update(claim: _Claim, **columns: object) -> None:
+    with tenant_tx():
+        _write(claim, **columns)
+
+
+def _write(claim: _Claim, **columns: object) -> None:
+    """Write under the claim; a stale attempt changes nothing."""
+    PlannedCase.objects.filter(id=claim.case_id, status=CaseStatus.RUNNING, attempt=claim.attempt).update(
+        **columns
+    )
