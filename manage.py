@@ -12,6 +12,12 @@ def main() -> None:
     for source_root in (ROOT / "platform", ROOT):
         if str(source_root) not in sys.path:
             sys.path.insert(0, str(source_root))
+    if sys.argv[1:2] in (["up"], ["down"]):
+        # These make the settings that everything else reads, so they run without Django.
+        from parley.embedded.__main__ import main as up_or_down
+
+        sys.exit(up_or_down())
+
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "parley.config.settings.local")
 
     from django.core.management import execute_from_command_line
