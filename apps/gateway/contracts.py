@@ -1,7 +1,7 @@
 """What other apps may hold of the gateway: frozen values, no tables, no framework."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal
 from uuid import UUID
@@ -10,7 +10,10 @@ from parley.llm import FinishReason, ModelTarget, TextDelta, Usage
 
 __all__ = [
     "EXTRACTIVE_MODEL_ID",
+    "FREE",
+    "BudgetStatus",
     "CallFinished",
+    "CheckOutcome",
     "Completion",
     "CompletionEvent",
     "Confidence",
@@ -21,6 +24,7 @@ __all__ = [
     "Purpose",
     "ResolvedRoute",
     "TextDelta",
+    "UsageLine",
 ]
 
 Purpose = Literal["chat", "embed", "judge"]
@@ -32,7 +36,7 @@ EXTRACTIVE_MODEL_ID = UUID("00000000-0000-7000-8000-657874726163")
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """US dollars per million tokens. `cached_input_per_million` None means cached input costs as other input."""
+    """US dollars per million tokens. `cached_input_per_million` None means: as other input."""
 
     input_per_million: Decimal
     output_per_million: Decimal
@@ -41,11 +45,7 @@ class Price:
     @property
     def is_free(self) -> bool:
         """True when no call can cost anything."""
-        return not (
-            self.input_per_million
-            or self.output_per_million
-            or self.cached_input_per_million
-        )
+        return not (self.input_per_million or self.output_per_million or self.cached_input_per_million)
 
 
 FREE = Price(Decimal(0), Decimal(0))
@@ -62,6 +62,8 @@ class ModelChoice:
     context_tokens: int
     max_output_tokens: int
     price: Price | None
+    # A model on this machine's processor: each hundred tokens of prompt cost half a second of silence.
+    reads_slowly: bool = False
 
     @property
     def is_extractive(self) -> bool:
@@ -84,7 +86,7 @@ class ResolvedRoute:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Money set aside for one call. `max_output_tokens` may be lower than asked for: send no more to the model.
+    """Money set aside for one call. `max_output_tokens` may be lower than asked for: ask for no more.
 
     `amount` is in US dollars. After `expires_at` the sweeper charges the whole amount as an estimate.
     """
@@ -129,14 +131,6 @@ class Completion:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyState:
-    """All that is ever shown of a provider's key."""
-
-    last4: str
-    set_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class BudgetStatus:
     """The running period of a budget. Amounts in US dollars; `limit` None means no limit."""
 
@@ -152,20 +146,15 @@ class BudgetStatus:
     @property
     def available(self) -> Decimal | None:
         """What may still be reserved; None without a limit, never below zero."""
-        return (
-            None
-            if self.limit is None
-            else max(Decimal(0), self.limit - self.spent - self.held)
-        )
+        return None if self.limit is None else max(Decimal(0), self.limit - self.spent - self.held)
 
 
 @dataclass(frozen=True, slots=True)
 class UsageLine:
-    """Spending of one day, model and purpose."""
+    """Spending of one local day, model and purpose. `cost` in US dollars."""
 
-    day: str
+    day: date
     model: str
-    provider: str
     purpose: str
     calls: int
     input_tokens: int

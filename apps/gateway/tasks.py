@@ -1,0 +1,34 @@
+"""Jobs of the gateway."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db.models.functions import Now
+
+from apps.gateway.enums import HoldState
+from apps.gateway.models import Hold
+from apps.gateway.services import holds
+from parley.jobs import enqueue, platform_task, tenant_task
+from parley.tenancy import tenant_tx
+
+_BATCH = 500
+
+
+@platform_task(name="gateway.sweep_holds", soft_time_limit=20, time_limit=30)
+def sweep_holds() -> None:
+    """Find tenants with reservations that nobody settled in time, and have each of them closed."""
+    dead = Hold.across_tenants.filter(state=HoldState.HELD, expires_at__lte=Now())
+    for tenant_id in dead.values_list("tenant_id", flat=True).distinct():
+        enqueue("gateway.expire_holds", tenant_id=tenant_id)
+
+
+@tenant_task(name="gateway.expire_holds", soft_time_limit=60, time_limit=90)
+def expire_holds() -> None:
+    """Charge this tenant's dead reservations, each by itself: killed anywhere, the next run goes on."""
+    with tenant_tx():
+        dead = Hold.objects.filter(state=HoldState.HELD, expires_at__lte=Now()).order_by("expires_at")
+        call_ids: list[UUID] = list(dead.values_list("call_id", flat=True)[:_BATCH])
+    for call_id in call_ids:
+        with tenant_tx():
+            holds.expire(call_id=call_id)
