@@ -27,7 +27,8 @@ __all__ = [
     "UsageLine",
 ]
 
-Purpose = Literal["chat", "embed", "judge"]
+# `evaluation` is answering, too, on the chat route, but its spending is shown apart.
+Purpose = Literal["chat", "embed", "judge", "evaluation"]
 Confidence = Literal["exact", "estimated"]
 
 # The last resort exists for every tenant, also for one whose built-in models were never registered.

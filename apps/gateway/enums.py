@@ -20,11 +20,12 @@ class ModelKind(TextChoices):
 
 
 class Purpose(TextChoices):
-    """What a model is called for; there is one route for each."""
+    """What a model is called for. Evaluations answer on the chat route; each other purpose has its own."""
 
     CHAT = "chat", "Answering"
     EMBED = "embed", "Search"
     JUDGE = "judge", "Judging"
+    EVALUATION = "evaluation", "Evaluation"
 
 
 class HoldState(TextChoices):

@@ -69,7 +69,7 @@ class Migration(migrations.Migration):
                 (
                     "purpose",
                     models.CharField(
-                        choices=[("chat", "Answering"), ("embed", "Search"), ("judge", "Judging")],
+                        choices=[("chat", "Answering"), ("embed", "Search"), ("judge", "Judging"), ("evaluation", "Evaluation")],
                         max_length=16,
                     ),
                 ),
@@ -236,7 +236,7 @@ class Migration(migrations.Migration):
                 (
                     "purpose",
                     models.CharField(
-                        choices=[("chat", "Answering"), ("embed", "Search"), ("judge", "Judging")],
+                        choices=[("chat", "Answering"), ("embed", "Search"), ("judge", "Judging"), ("evaluation", "Evaluation")],
                         max_length=16,
                     ),
                 ),
@@ -319,7 +319,7 @@ class Migration(migrations.Migration):
                 (
                     "purpose",
                     models.CharField(
-                        choices=[("chat", "Answering"), ("embed", "Search"), ("judge", "Judging")],
+                        choices=[("chat", "Answering"), ("embed", "Search"), ("judge", "Judging"), ("evaluation", "Evaluation")],
                         max_length=16,
                     ),
                 ),
