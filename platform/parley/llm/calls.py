@@ -39,7 +39,7 @@ def stream_chat(request: ChatRequest) -> AsyncGenerator[ChatEvent]:
 
     Close the generator when you stop reading early (`contextlib.aclosing`), or the provider keeps writing.
     """
-    backend = cast(Backend, import_module(_CHAT_BACKENDS[request.target.backend]))
+    backend = cast("Backend", import_module(_CHAT_BACKENDS[request.target.backend]))
     return backend.stream_chat(request)
 
 
@@ -61,5 +61,5 @@ async def collect(events: AsyncIterator[ChatEvent]) -> ChatResult:
 
 def embed(request: EmbedRequest) -> EmbedResult:
     """One vector per text, in order. Synchronous; raises `LlmError`."""
-    backend = cast(_EmbedModule, import_module(_EMBED_BACKENDS[request.target.backend]))
+    backend = cast("_EmbedModule", import_module(_EMBED_BACKENDS[request.target.backend]))
     return backend.embed(request)

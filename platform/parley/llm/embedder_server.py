@@ -9,12 +9,11 @@ import asyncio
 import base64
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import uvicorn
 
-from parley.llm.local_embedder import bulk_pool
+from parley.llm.local_embedder import bulk_pool, query_pool
 from parley.llm.minilm import Vector, shared_model
 
 MODEL_NAME = "all-MiniLM-L6-v2"
@@ -33,9 +32,6 @@ class _Unacceptable(Exception):
 
 class EmbedderApp:
     """The ASGI application."""
-
-    def __init__(self) -> None:
-        self._query_pool = ThreadPoolExecutor(2, "embed-query")
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: _Receive, send: _Send) -> None:
         if scope["type"] != "http":
@@ -58,7 +54,7 @@ class EmbedderApp:
             return
         kind = dict(scope["headers"]).get(b"x-parley-embed-kind", b"")
         is_query = kind == b"query" or (not kind and len(texts) <= _FEW_TEXTS)
-        pool = self._query_pool if is_query else bulk_pool()
+        pool = query_pool() if is_query else bulk_pool()
         loop = asyncio.get_running_loop()
         model = shared_model()
         pairs = await asyncio.gather(*(loop.run_in_executor(pool, model.embed, text) for text in texts))
@@ -126,7 +122,12 @@ def main() -> None:
     port: int = parser.parse_args().port
     shared_model().embed("warm")
     uvicorn.run(
-        EmbedderApp(), host="127.0.0.1", port=port, log_level="warning", access_log=False, timeout_keep_alive=75
+        EmbedderApp(),
+        host="127.0.0.1",
+        port=port,
+        log_level="warning",
+        access_log=False,
+        timeout_keep_alive=75,
     )
 
 

@@ -5,44 +5,44 @@ import threading
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
 from parley.llm.events import EmbedResult, Usage
-from parley.llm.minilm import Vector, be_polite, shared_model
-from parley.llm.requests import EmbedRequest
+from parley.llm.minilm import DIMENSIONS, Matrix, Vector, be_polite, shared_model
+from parley.llm.requests import EmbedRequest, EmbedTarget
 
 ADDRESS_VARIABLE = "PARLEY_EMBEDDER_URL"
-# Repeated questions (the same search box, the same opening question) are common; 2,048 × 1.5 kB = 3 MB.
-_CACHED_QUERIES = 2_048
+# Questions repeat, and so do the sentences that answer them; 4,096 × 1.5 kB = 6 MB.
+_CACHED_TEXTS = 4_096
 _MAX_BULK_THREADS = 4
+_QUERY_THREADS = 2
 
 
-class _QueryCache:
-    """The vectors of the latest queries."""
+class _ShortTextCache:
+    """The vectors of the short texts that were needed last. A vector depends on its text alone, so tenants may share."""
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._lock = threading.Lock()
-        self._known: OrderedDict[str, tuple[Vector, int]] = OrderedDict()
+        self._known: OrderedDict[str, Vector] = OrderedDict()
 
-    def get(self, text: str) -> tuple[Vector, int] | None:
+    def get(self, text: str) -> Vector | None:
         with self._lock:
             found = self._known.get(text)
             if found is not None:
                 self._known.move_to_end(text)
             return found
 
-    def put(self, text: str, vector: Vector, tokens: int) -> None:
+    def put(self, text: str, vector: Vector) -> None:
         with self._lock:
-            self._known[text] = (vector, tokens)
+            self._known[text] = vector
             if len(self._known) > self._size:
                 self._known.popitem(last=False)
 
 
-_queries = _QueryCache(_CACHED_QUERIES)
-_pool_lock = threading.Lock()
-_bulk_pool: ThreadPoolExecutor | None = None
+_short_texts = _ShortTextCache(_CACHED_TEXTS)
 
 
 def embed(request: EmbedRequest) -> EmbedResult:
@@ -50,21 +50,30 @@ def embed(request: EmbedRequest) -> EmbedResult:
 
     Synchronous. Raises `LlmError` when the embedder process cannot be reached or the model is not installed.
     """
-    if request.kind == "query" and len(request.texts) == 1:
-        return _embed_query(request)
-    return _embed_all(request)
+    if request.kind == "passage":
+        return _embed_all(request)
+    vectors, tokens = _embed_remembered(request)
+    return EmbedResult(vectors=vectors.tolist(), usage=Usage(tokens, 0))
 
 
-def _embed_query(request: EmbedRequest) -> EmbedResult:
-    text = request.texts[0]
-    known = _queries.get(text)
-    if known is None:
-        result = _embed_all(request)
-        vector = np.asarray(result.vectors[0], dtype=np.float32)
-        _queries.put(text, vector, result.usage.input_tokens)
-        return result
-    vector, tokens = known
-    return EmbedResult(vectors=[vector.tolist()], usage=Usage(tokens, 0))
+def embed_short(texts: tuple[str, ...]) -> Matrix:
+    """Unit vectors of questions and sentences as rows of one matrix; texts seen lately cost nothing."""
+    return _embed_remembered(EmbedRequest(EmbedTarget(), texts, "query"))[0]
+
+
+def _embed_remembered(request: EmbedRequest) -> tuple[Matrix, int]:
+    known = {text: _short_texts.get(text) for text in request.texts}
+    missing = tuple(text for text, found in known.items() if found is None)
+    tokens = 0
+    if missing:
+        fresh = _embed_all(EmbedRequest(request.target, missing, "query"))
+        for text, values in zip(missing, fresh.vectors, strict=True):
+            vector = np.asarray(values, dtype=np.float32)
+            known[text] = vector
+            _short_texts.put(text, vector)
+        tokens = fresh.usage.input_tokens
+    rows = [vector for text in request.texts if (vector := known[text]) is not None]
+    return np.stack(rows) if rows else np.zeros((0, DIMENSIONS), dtype=np.float32), tokens
 
 
 def _embed_all(request: EmbedRequest) -> EmbedResult:
@@ -75,7 +84,7 @@ def _embed_all(request: EmbedRequest) -> EmbedResult:
 
 
 def _embed_remotely(request: EmbedRequest, address: str) -> EmbedResult:
-    from parley.llm.backends.openai_embeddings import embed_at  # noqa: PLC0415  # imports httpx and aiohttp
+    from parley.llm.backends.openai_embeddings import embed_at  # imports httpx and aiohttp
 
     target = replace(request.target, base_url=f"{address.rstrip('/').removesuffix('/v1')}/v1")
     headers = {"X-Parley-Embed-Kind": request.kind}
@@ -85,16 +94,24 @@ def _embed_remotely(request: EmbedRequest, address: str) -> EmbedResult:
 def embed_here(texts: tuple[str, ...], *, is_bulk: bool) -> EmbedResult:
     """Embed in this process. Bulk work runs on low-priority threads, one per core."""
     model = shared_model()
-    pairs = list(bulk_pool().map(model.embed, texts)) if is_bulk else [model.embed(text) for text in texts]
+    if is_bulk:
+        pairs = list(bulk_pool().map(model.embed, texts))
+    elif len(texts) > 1:
+        pairs = list(query_pool().map(model.embed, texts))
+    else:
+        pairs = [model.embed(text) for text in texts]
     vectors = [vector.tolist() for vector, _ in pairs]
     return EmbedResult(vectors=vectors, usage=Usage(sum(tokens for _, tokens in pairs), 0))
 
 
+@lru_cache(maxsize=1)
+def query_pool() -> ThreadPoolExecutor:
+    """The threads for questions, at normal priority."""
+    return ThreadPoolExecutor(_QUERY_THREADS, "embed-query")
+
+
+@lru_cache(maxsize=1)
 def bulk_pool() -> ThreadPoolExecutor:
     """The low-priority threads for passages."""
-    global _bulk_pool
-    with _pool_lock:
-        if _bulk_pool is None:
-            threads = min(_MAX_BULK_THREADS, os.cpu_count() or 1)
-            _bulk_pool = ThreadPoolExecutor(threads, "embed-bulk", initializer=be_polite)
-        return _bulk_pool
+    threads = min(_MAX_BULK_THREADS, os.cpu_count() or 1)
+    return ThreadPoolExecutor(threads, "embed-bulk", initializer=be_polite)

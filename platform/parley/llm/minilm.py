@@ -14,6 +14,7 @@ DIMENSIONS = 384
 MAX_TOKENS = 256
 
 Vector = npt.NDArray[np.float32]
+Matrix = npt.NDArray[np.float32]
 
 
 class MiniLm:
@@ -24,8 +25,8 @@ class MiniLm:
     """
 
     def __init__(self) -> None:
-        import onnxruntime  # noqa: PLC0415  # 0.2 s and 60 MB that processes without an embedder need not pay
-        from tokenizers import Tokenizer  # noqa: PLC0415  # the same
+        import onnxruntime  # 0.2 s and 60 MB that processes without an embedder need not pay
+        from tokenizers import Tokenizer  # the same
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1

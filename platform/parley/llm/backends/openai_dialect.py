@@ -20,7 +20,11 @@ from parley.llm.tokens import count_tokens
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 _TOKENS_PER_MESSAGE = 4
 _MAX_ERROR_BODY = 65_536
-_REASONS: dict[str, FinishReason] = {"length": "length", "max_tokens": "length", "content_filter": "content_filter"}
+_REASONS: dict[str, FinishReason] = {
+    "length": "length",
+    "max_tokens": "length",
+    "content_filter": "content_filter",
+}
 _json_loads = json.JSONDecoder().decode
 
 
@@ -74,13 +78,19 @@ async def _open(request: ChatRequest, base_url: str, deadlines: "_Deadlines") ->
             if response.status != 200:
                 await _raise_status(response, request, base_url)
     except aiohttp.ConnectionTimeoutError as error:
-        raise LlmError("unreachable", f"{where} does not accept connections. Is the provider running?") from error
+        raise LlmError(
+            "unreachable", f"{where} does not accept connections. Is the provider running?"
+        ) from error
     except TimeoutError as error:
         raise deadlines.first_token_error(where) from error
     except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
-        raise LlmError("unreachable", f"{where} cannot be reached. Check the address and the network.") from error
+        raise LlmError(
+            "unreachable", f"{where} cannot be reached. Check the address and the network."
+        ) from error
     except (aiohttp.ClientError, ConnectionError) as error:
-        raise LlmError("unreachable", f"{where} closed the connection without an answer. Try again.") from error
+        raise LlmError(
+            "unreachable", f"{where} closed the connection without an answer. Try again."
+        ) from error
     return response
 
 
@@ -143,7 +153,9 @@ class _Answer:
                 self._usage = _usage(event["usage"])
         except (ValueError, AttributeError, TypeError, KeyError, IndexError) as error:
             where = place(self._base_url)
-            raise LlmError("bad_response", f"{where} sent something that is not an answer. Try again.") from error
+            raise LlmError(
+                "bad_response", f"{where} sent something that is not an answer. Try again."
+            ) from error
         if not isinstance(text, str):
             raise LlmError("bad_response", f"{place(self._base_url)} sent an answer that is not text.")
         return text
@@ -158,7 +170,9 @@ class _Answer:
             if reason == "content_filter":
                 raise LlmError("refused", f"{where} declined to answer this by its content rules.")
             if reason == "length":
-                raise LlmError("bad_response", f"{where} reached its output limit before the first word. Raise it.")
+                raise LlmError(
+                    "bad_response", f"{where} reached its output limit before the first word. Raise it."
+                )
             raise LlmError("bad_response", f"{where} gave an empty answer. Try again.")
         return Finished(reason=reason, usage=self._usage or self._estimate())
 
@@ -231,8 +245,12 @@ class _Deadlines:
             return self.first_token_error(where)
         if self._missed == "between":
             seconds = self._limits.between_tokens
-            return LlmError("timeout", f"{where} fell silent for {seconds:g} seconds in its answer. Try again.")
-        return LlmError("timeout", f"{where} did not finish its answer within {self._limits.total:g} seconds.")
+            return LlmError(
+                "timeout", f"{where} fell silent for {seconds:g} seconds in its answer. Try again."
+            )
+        return LlmError(
+            "timeout", f"{where} did not finish its answer within {self._limits.total:g} seconds."
+        )
 
     def _arm(self) -> None:
         self._handle = self._loop.call_at(min(self._due, self._end), self._check)
@@ -248,7 +266,11 @@ class _Deadlines:
 
 
 def _headers(api_key: str | None) -> dict[str, str]:
-    headers = {"Content-Type": "application/json", "Accept": "text/event-stream", "Accept-Encoding": "identity"}
+    headers = {
+        "Content-Type": "application/json",
+        "Accept": "text/event-stream",
+        "Accept-Encoding": "identity",
+    }
     if api_key:
         headers["Authorization"] = f"Bearer {api_key}"
     return headers

@@ -32,7 +32,9 @@ def error_for(fault: str) -> tuple[int, bytes] | None:
     if fault not in _ERRORS:
         return None
     status, kind, code = _ERRORS[fault]
-    return status, compact({"error": {"message": f"scripted {fault}", "type": kind, "param": None, "code": code}})
+    return status, compact(
+        {"error": {"message": f"scripted {fault}", "type": kind, "param": None, "code": code}}
+    )
 
 
 def input_tokens(body: dict[str, Any]) -> int:
@@ -55,7 +57,7 @@ def usage(script: Script, *, prompt: int, completion: int) -> dict[str, Any]:
 
 def chunk_frame(head: bytes, token: str) -> bytes:
     """One streamed token as an SSE event."""
-    return b"%s%s},\"finish_reason\":null}]}\n\n" % (head, json.dumps(token).encode())
+    return b'%s%s},"finish_reason":null}]}\n\n' % (head, json.dumps(token).encode())
 
 
 def chunk_head(identifier: str, model: str) -> bytes:
