@@ -1,0 +1,1 @@
+"""JSON door of the knowledge app."""

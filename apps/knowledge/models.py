@@ -1,0 +1,176 @@
+"""What is known: knowledge bases, their documents, and the chunks that are searched.
+
+A row in `ChunkVector` and `ChunkTerms` exists exactly while its document may be found. Deleting or failing a
+document removes those rows, so no search has to remember to leave anything out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.postgres.search import SearchVectorField
+from django.db import models
+from django.db.models import Q
+from pgvector.django import HalfVectorField, HnswIndex
+
+from apps.knowledge.enums import DocumentStatus
+from parley.tenancy.models import TenantForeignKey, TenantOwned
+
+DIMENSIONS = 384
+
+
+class KnowledgeBase(TenantOwned):
+    """A set of documents that assistants may answer from."""
+
+    name = models.CharField(max_length=120)
+    description = models.CharField(max_length=500, blank=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Document(TenantOwned):
+    """One file or text, whatever number of versions it has had; its status is that of the latest version."""
+
+    platform_access = "read"
+
+    knowledge_base = TenantForeignKey(KnowledgeBase, on_delete=models.CASCADE, related_name="documents")
+    name = models.CharField(max_length=255)
+    title = models.CharField(max_length=300, blank=True)
+    media_type = models.CharField(max_length=100)
+    size_bytes = models.PositiveBigIntegerField()
+    content_hash = models.CharField(max_length=64)
+    version_number = models.PositiveIntegerField(default=1)
+    page_count = models.PositiveIntegerField(null=True)
+    chunk_count = models.PositiveIntegerField(default=0)
+
+    status = models.CharField(max_length=12, choices=DocumentStatus.choices, default=DocumentStatus.QUEUED)
+    progress = models.FloatField(default=0.0)
+    error = models.CharField(max_length=500, blank=True)
+    # `attempt` only ever rises: it is the fencing token of whoever indexes. `tries` counts since the last request.
+    attempt = models.PositiveIntegerField(default=0)
+    tries = models.PositiveSmallIntegerField(default=0)
+    lease_expires_at = models.DateTimeField(null=True)
+    run_after = models.DateTimeField(null=True)
+    indexed_at = models.DateTimeField(null=True)
+    deleted_at = models.DateTimeField(null=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "knowledge_base", "name"],
+                condition=Q(deleted_at=None),
+                name="knowledge_document_name_key",
+            ),
+            models.UniqueConstraint(
+                fields=["tenant", "knowledge_base", "content_hash"],
+                condition=Q(deleted_at=None),
+                name="knowledge_document_content_key",
+            ),
+            models.CheckConstraint(
+                condition=Q(progress__gte=0.0, progress__lte=1.0), name="knowledge_document_progress_range"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["status", "lease_expires_at"],
+                condition=~Q(status__in=[DocumentStatus.INDEXED, DocumentStatus.FAILED]) | Q(deleted_at__isnull=False),
+                name="knowledge_document_open",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def shown_title(self) -> str:
+        """What people read: the title found inside, or the name of the file."""
+        return self.title or self.name
+
+
+class DocumentVersion(TenantOwned):
+    """One state of a document's content. Its number counts from 1."""
+
+    document = TenantForeignKey(Document, on_delete=models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    name = models.CharField(max_length=255)
+    media_type = models.CharField(max_length=100)
+    size_bytes = models.PositiveBigIntegerField()
+    content_hash = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "document", "number"], name="knowledge_version_number_key")
+        ]
+
+
+class OriginalFile(TenantOwned):
+    """The bytes as uploaded, in PostgreSQL: web and worker may run on different machines, backups stay consistent."""
+
+    document_version = TenantForeignKey(DocumentVersion, on_delete=models.CASCADE, related_name="+")
+    content = models.BinaryField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "document_version"], name="knowledge_originalfile_key")
+        ]
+
+
+class Chunk(TenantOwned):
+    """A piece of a document as the model and the reader see it; never changed, only replaced with its version."""
+
+    knowledge_base = TenantForeignKey(KnowledgeBase, on_delete=models.CASCADE, related_name="+")
+    document = TenantForeignKey(Document, on_delete=models.CASCADE, related_name="chunks")
+    document_version = TenantForeignKey(DocumentVersion, on_delete=models.CASCADE, related_name="+")
+    ordinal = models.PositiveIntegerField()
+    text = models.TextField()
+    headings: Any = models.JSONField(default=list)
+    location = models.CharField(max_length=500)
+    token_count = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "document_version", "ordinal"], name="knowledge_chunk_ordinal_key"
+            )
+        ]
+
+
+class ChunkVector(TenantOwned):
+    """The meaning of a chunk: narrow and stored in line, so that an exact scan reads nothing else."""
+
+    knowledge_base = TenantForeignKey(KnowledgeBase, on_delete=models.CASCADE, related_name="+", db_index=False)
+    document = TenantForeignKey(Document, on_delete=models.CASCADE, related_name="+")
+    chunk = TenantForeignKey(Chunk, on_delete=models.CASCADE, related_name="+", db_index=False)
+    embedding = HalfVectorField(dimensions=DIMENSIONS)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "chunk"], name="knowledge_chunkvector_chunk_key")]
+        indexes = [
+            models.Index(fields=["tenant", "knowledge_base"], name="knowledge_chunkvector_base"),
+            HnswIndex(
+                name="knowledge_chunkvector_hnsw",
+                fields=["embedding"],
+                m=16,
+                ef_construction=100,
+                opclasses=["halfvec_ip_ops"],
+            ),
+        ]
+
+
+class ChunkTerms(TenantOwned):
+    """The words of a chunk, stemmed and as written.
+
+    No GIN index: `@@` is not leakproof, so PostgreSQL never uses one below row-level security (safety.md §1).
+    """
+
+    knowledge_base = TenantForeignKey(KnowledgeBase, on_delete=models.CASCADE, related_name="+", db_index=False)
+    document = TenantForeignKey(Document, on_delete=models.CASCADE, related_name="+")
+    chunk = TenantForeignKey(Chunk, on_delete=models.CASCADE, related_name="+", db_index=False)
+    terms = SearchVectorField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "chunk"], name="knowledge_chunkterms_chunk_key")]
+        indexes = [models.Index(fields=["tenant", "knowledge_base"], name="knowledge_chunkterms_base")]

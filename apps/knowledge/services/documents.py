@@ -1,0 +1,178 @@
+"""Adding, retrying and deleting documents."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import PurePosixPath
+from uuid import UUID
+
+from django.db.models import F
+from django.utils import timezone
+
+from apps.knowledge.enums import DocumentStatus
+from apps.knowledge.ingest import limits
+from apps.knowledge.ingest.blocks import Unreadable
+from apps.knowledge.ingest.sniff import MEDIA_TYPES, sniff, too_large_sentence
+from apps.knowledge.models import Document, DocumentVersion, KnowledgeBase, OriginalFile
+from apps.knowledge.policies import require_may_retry
+from apps.knowledge.selectors import get_document
+from apps.knowledge.services.index_rows import delete_chunks, hide_document
+from apps.tenants.services.audit import record
+from parley.errors import Conflict, Invalid, NotFound, TooLarge
+from parley.jobs import enqueue
+
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
+_MAX_NAME = 255
+_MAX_TITLE = 300
+
+
+def add_document(
+    *, knowledge_base_id: UUID, name: str, content: bytes, media_type: str | None = None, title: str = ""
+) -> Document:
+    """Store a file and start indexing it after commit.
+
+    A file of a name that exists already becomes that document's next version: the old text is found until the new one
+    is indexed. `media_type` is what the sender claims and is not believed; the content decides.
+
+    Safe to repeat: equal content never makes a second document. Raises `NotFound`; `TooLarge`; `Invalid` for files that
+    are not read; `Conflict` when the same content is there already.
+    """
+    if len(content) > limits.MAX_FILE_BYTES:
+        raise TooLarge(too_large_sentence(len(content)))
+    name = clean_name(name)
+    try:
+        media_type = MEDIA_TYPES[sniff(content, name)]
+    except Unreadable as problem:
+        raise Invalid(problem.sentence, errors={"file": [problem.sentence]}) from problem
+    base = _lock_base(knowledge_base_id)
+    digest = hashlib.sha256(content).hexdigest()
+    document = _existing(base, name, digest)
+    if document is None:
+        document = Document(knowledge_base=base, name=name, version_number=1)
+    else:
+        document.version_number += 1
+    document.title, document.media_type = title[:_MAX_TITLE] or document.title, media_type
+    document.size_bytes, document.content_hash = len(content), digest
+    _store(document, content)
+    return document
+
+
+def add_text(*, knowledge_base_id: UUID, title: str, text: str) -> Document:
+    """Store a text that was typed, as a Markdown document called by its title. Raises what `add_document` raises."""
+    title = " ".join(_UNPRINTABLE.sub(" ", title).split())
+    errors = {
+        field: [sentence]
+        for field, value, sentence in (
+            ("title", title, "Give the text a title."),
+            ("text", text.strip(), "Write or paste the text."),
+        )
+        if not value
+    }
+    if len(title) > _MAX_TITLE:
+        errors["title"] = [f"The title may have {_MAX_TITLE} characters at most."]
+    if errors:
+        raise Invalid("The text was not saved.", errors=errors)
+    content = f'---\ntitle: "{title}"\n---\n\n{text}\n'.encode()
+    name = title.replace("/", "-")[: _MAX_NAME - 3] + ".md"
+    return add_document(knowledge_base_id=knowledge_base_id, name=name, content=content, title=title)
+
+
+def clean_name(name: str) -> str:
+    """The last part of a path, printable, with its extension kept when it has to be cut."""
+    shown = _UNPRINTABLE.sub("", PurePosixPath(name.replace("\\", "/")).name).strip() or "untitled.txt"
+    suffix = PurePosixPath(shown).suffix[:12]
+    return shown if len(shown) <= _MAX_NAME else shown[: _MAX_NAME - len(suffix)] + suffix
+
+
+def retry_document(*, document_id: UUID) -> Document:
+    """Index a failed document once more, or read an indexed one anew. Raises `NotFound`, `Conflict`."""
+    document = get_document(document_id, for_update=True)
+    require_may_retry(document)
+    _queue(document)
+    document.save()
+    enqueue("knowledge.index_document", document_id=str(document.id))
+    return document
+
+
+def retry_failed_documents(*, knowledge_base_id: UUID) -> int:
+    """Retry every failed document of a knowledge base; returns how many."""
+    failed = Document.objects.filter(
+        knowledge_base_id=knowledge_base_id, deleted_at=None, status=DocumentStatus.FAILED
+    ).values_list("id", flat=True)
+    ids = list(failed)
+    for document_id in ids:
+        retry_document(document_id=document_id)
+    return len(ids)
+
+
+def delete_document(*, document_id: UUID) -> None:
+    """Hide a document at once, everywhere; its content is erased by a job right after. Repeated: `NotFound`."""
+    document = get_document(document_id, for_update=True)
+    hide_document(document.id)
+    # The higher attempt makes whoever is indexing it stop.
+    Document.objects.filter(id=document.id).update(
+        deleted_at=timezone.now(), attempt=F("attempt") + 1, chunk_count=0, lease_expires_at=None
+    )
+    before = {"name": document.name, "knowledge_base": str(document.knowledge_base_id), "chunks": document.chunk_count}
+    record(action="document.deleted", target=document, before=before)
+    enqueue("knowledge.purge_document", document_id=str(document.id))
+
+
+def purge_document(*, document_id: UUID) -> bool:
+    """Erase a deleted document with every version, chunk and file. False when there is nothing to erase (any more)."""
+    document = Document.objects.filter(id=document_id).exclude(deleted_at=None).first()
+    if document is None:
+        return False
+    delete_chunks(document_id)
+    OriginalFile.objects.filter(document_version__document_id=document_id).delete()
+    document.delete()
+    return True
+
+
+def _lock_base(knowledge_base_id: UUID) -> KnowledgeBase:
+    """The knowledge base, locked: two uploads of one name come one after the other."""
+    base: KnowledgeBase | None = (
+        KnowledgeBase.objects.select_for_update(no_key=True).filter(id=knowledge_base_id).first()
+    )
+    if base is None:
+        raise NotFound("There is no such knowledge base.")
+    return base
+
+
+def _existing(base: KnowledgeBase, name: str, digest: str) -> Document | None:
+    """The document to replace, if any. Raises `Conflict` when the content is there already and did not fail."""
+    alive = Document.objects.filter(knowledge_base=base, deleted_at=None)
+    same: Document | None = alive.filter(content_hash=digest).first()
+    if same is not None and not (same.status == DocumentStatus.FAILED and same.name == name):
+        raise Conflict(
+            f"This content is already here as “{same.name}”. Nothing was added.", document_id=str(same.id)
+        )
+    named: Document | None = alive.select_for_update().filter(name=name).first()
+    return named
+
+
+def _store(document: Document, content: bytes) -> None:
+    is_new = document.version_number == 1
+    _queue(document)
+    document.save()
+    version: DocumentVersion = DocumentVersion.objects.create(
+        document=document,
+        number=document.version_number,
+        name=document.name,
+        media_type=document.media_type,
+        size_bytes=document.size_bytes,
+        content_hash=document.content_hash,
+    )
+    # Only the latest original is kept: it is what a retry reads.
+    OriginalFile.objects.filter(document_version__document=document).delete()
+    OriginalFile.objects.create(document_version=version, content=content)
+    after = {"name": document.name, "size_bytes": document.size_bytes, "version": document.version_number}
+    record(action="document.added" if is_new else "document.replaced", target=document, after=after)
+    enqueue("knowledge.index_document", document_id=str(document.id))
+
+
+def _queue(document: Document) -> None:
+    document.status, document.progress, document.error = DocumentStatus.QUEUED, 0.0, ""
+    document.attempt, document.tries = document.attempt + 1, 0
+    document.lease_expires_at = document.run_after = None
