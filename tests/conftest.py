@@ -14,13 +14,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.test import TransactionTestCase
 
 ROOT = Path(__file__).resolve().parents[1]
 for source_root in (ROOT / "platform", ROOT):
     if str(source_root) not in sys.path:
         sys.path.insert(0, str(source_root))
 
-from tests.services import TEMPLATE_DATABASE, TestServices, point_settings_at  # noqa: E402 - needs the path above
+from tests.services import (  # noqa: E402 - needs the path above
+    ALIASES,
+    TEMPLATE_DATABASE,
+    TestServices,
+    empty_all_tables,
+    point_settings_at,
+)
 
 _stack = ExitStack()
 
@@ -53,6 +60,8 @@ def django_db_setup(test_services: TestServices, worker_id: str, django_db_block
     with django_db_blocker.unblock():
         test_services.create_database(database, template=TEMPLATE_DATABASE)
         point_settings_at(test_services, database, valkey_database=_valkey_number(worker_id))
+    # After a transactional test Django truncates, which the restricted role may not.
+    TransactionTestCase._fixture_teardown = lambda self: empty_all_tables(test_services, database)  # type: ignore[method-assign]
     yield
     with django_db_blocker.unblock():
         from django.db import connections
@@ -65,14 +74,14 @@ def _valkey_number(worker_id: str) -> int:
     return int(digits or 0) + 1
 
 
-@pytest.fixture(autouse=True)
-def _flush_tables_as_owner(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a transactional test Django truncates tables, which the restricted role may not: the owner does."""
-    from django.test import TransactionTestCase
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let database tests reach the database through every role of the product.
 
-    from tests.services import truncate_all_tables
-
-    monkeypatch.setattr(TransactionTestCase, "_fixture_teardown", lambda self: truncate_all_tables())
+    What the platform role shall see must be committed: such tests are marked `transaction=True`.
+    """
+    for item in items:
+        for marker in item.iter_markers("django_db"):
+            marker.kwargs.setdefault("databases", list(ALIASES))
 
 
 pytest_plugins = ["tests.fixtures"]

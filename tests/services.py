@@ -104,18 +104,17 @@ def point_settings_at(services: TestServices, database: str, *, valkey_database:
     caches.settings["default"]["LOCATION"] = valkey_url
 
 
-_TRUNCATE = """
-SELECT string_agg(quote_ident(relname), ', ') FROM pg_class
+_TABLES = """
+SELECT string_agg(format('DELETE FROM %I', relname), ';') FROM pg_class
 WHERE relkind IN ('r', 'p') AND NOT relispartition AND relnamespace = 'public'::regnamespace
   AND relname NOT IN ('django_migrations', 'django_content_type', 'auth_permission')
 """
 
 
-def truncate_all_tables() -> None:
-    """Empty every table as the owner."""
-    from django.db import connections
-
-    with connections["migrator"].cursor() as cursor:
-        cursor.execute(_TRUNCATE)
-        (tables,) = cursor.fetchone()
-        cursor.execute(f"TRUNCATE {tables} CASCADE")
+def empty_all_tables(services: TestServices, database: str) -> None:
+    """Remove every row, as the superuser and past all references: quicker than TRUNCATE for a few rows."""
+    with psycopg.connect(_with_database(services.admin_url, database)) as connection:
+        connection.execute("SET session_replication_role = replica")
+        row = connection.execute(_TABLES).fetchone()
+        assert row is not None
+        connection.execute(row[0])
