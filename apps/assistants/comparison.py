@@ -22,7 +22,7 @@ class DiffLine:
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """A setting that differs. `lines` is filled for longer texts, otherwise `before` and `after` say it all."""
+    """A setting that differs. Longer texts come as `lines`, otherwise `before` and `after` say it all."""
 
     field: str
     label: str

@@ -86,11 +86,12 @@ class Source:
     text: str
     location: str
     score: float
+    headings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class BoundCitation:
-    """The marker `[marker]` of an answer, its source, and the sentence of it that the answer leans on most."""
+    """The marker `[marker]` of an answer, its source, and the sentence of it that the answer leans on."""
 
     marker: int
     source: Source

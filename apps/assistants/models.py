@@ -46,7 +46,8 @@ class Assistant(TenantOwned):
         null=True, blank=True, validators=[MinValueValidator(0.0), MaxValueValidator(HOTTEST)]
     )
     max_output_tokens = models.PositiveIntegerField(
-        default=DEFAULT_MAX_OUTPUT_TOKENS, validators=[MinValueValidator(1), MaxValueValidator(LONGEST_ANSWER)]
+        default=DEFAULT_MAX_OUTPUT_TOKENS,
+        validators=[MinValueValidator(1), MaxValueValidator(LONGEST_ANSWER)],
     )
     refusal = models.CharField(max_length=500, default=DEFAULT_REFUSAL)
     opening_message = models.CharField(max_length=1000, blank=True)

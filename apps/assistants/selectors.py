@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 
 from apps.assistants.comparison import changed_fields
 from apps.assistants.contracts import PublicAssistant, VersionSpec
@@ -15,11 +15,11 @@ _NO_ASSISTANT = "There is no such assistant."
 
 
 def list_assistants() -> QuerySet[Assistant]:
-    """Assistants of the ambient tenant, last changed first, with `knowledge_base_count`."""
+    """Assistants of the ambient tenant, last changed first, with all that their specs need."""
     assistants: QuerySet[Assistant] = Assistant.objects.filter(deleted_at=None)
     return (
         assistants.select_related("published_version")
-        .annotate(knowledge_base_count=Count("knowledge_base_links"))
+        .prefetch_related("knowledge_base_links")
         .order_by("-updated_at", "-id")
     )
 
@@ -76,6 +76,17 @@ def get_version(assistant: Assistant, number: int) -> AssistantVersion:
     return version
 
 
+def get_previous_version(assistant: Assistant) -> AssistantVersion:
+    """The version before the published one. Raises `NotFound` when there is none."""
+    current = assistant.published_version
+    earlier: AssistantVersion | None = (
+        list_versions(assistant).filter(number__lt=current.number).first() if current else None
+    )
+    if earlier is None:
+        raise NotFound(f"{assistant.name} has no earlier version to go back to.")
+    return earlier
+
+
 def next_version_number(assistant: Assistant) -> int:
     """The number that the next published version gets."""
     newest = list_versions(assistant).values_list("number", flat=True).first()
@@ -100,8 +111,10 @@ def draft_spec(assistant: Assistant) -> VersionSpec:
         name=assistant.name,
         instructions=assistant.instructions,
         model_id=assistant.model_id,
+        # Sorted here and not by the database, so that a prefetched list costs no query.
         knowledge_base_ids=tuple(
-            assistant.knowledge_base_links.order_by("created_at", "id").values_list("knowledge_base_id", flat=True)
+            link.knowledge_base_id
+            for link in sorted(assistant.knowledge_base_links.all(), key=lambda link: link.id)
         ),
         temperature=assistant.temperature,
         max_output_tokens=assistant.max_output_tokens,

@@ -23,17 +23,18 @@ _LABELS += ("ref", "refs", "document", "documents", "doc", "docs", "no", "#", "^
 _WORDS = (*_LABELS, "and")
 _LABEL = "(?:" + "|".join(re.escape(label) for label in sorted(_LABELS, key=len, reverse=True)) + r")\.?"
 _NUMBER = rf"(?:{_LABEL}[ ]{{0,2}}:?[ ]{{0,2}})?\d{{1,3}}"
-_JOIN = r"[ ]{0,2}(?:[,;&–-]|,?[ ]and[ ])[ ]{0,2}"
+_JOIN = r"[ ]{0,2}(?:[,;&\u2013-]|,?[ ]and[ ])[ ]{0,2}"
 _MARKER = re.compile(rf"[ ]?{_NUMBER}(?:{_JOIN}{_NUMBER})*[ ]?(?:†[^\[\]【】\n]{{0,40}})?", re.IGNORECASE)
 # Loose on purpose: the beginning of anything that _MARKER may match once it is complete.
 _BEGINNING = re.compile(
-    rf"(?:[ ]{{0,2}}(?:\d{{1,3}}(?!\d)|{_LABEL}(?![a-z])|and(?![a-z])|[,;&:–-]))*[ ]{{0,2}}(?:(?<=\d)†[^\[\]【】\n]*)?",
+    rf"(?:[ ]{{0,2}}(?:\d{{1,3}}(?!\d)|{_LABEL}(?![a-z])|and(?![a-z])|[,;&:\u2013-]))*[ ]{{0,2}}"
+    r"(?:(?<=\d)†[^\[\]【】\n]*)?",
     re.IGNORECASE,
 )
 _LAST_WORD = re.compile(r"[a-z#^]*\Z", re.IGNORECASE)
 _PREFIXES = frozenset(word[:end] for word in _WORDS for end in range(1, len(word) + 1))
 _LONGEST = 64  # no marker worth recognising is longer, so no more than this is ever held back
-_RANGE_OR_NUMBER = re.compile(r"(\d{1,3})(?:[ ]{0,2}[–-][ ]{0,2}(\d{1,3}))?")
+_RANGE_OR_NUMBER = re.compile(r"(\d{1,3})(?:[ ]{0,2}[\u2013-][ ]{0,2}(\d{1,3}))?")
 _WIDEST_RANGE = 20
 
 _SPECIAL = re.compile(r"[\[【`~\\]")  # outside code, only these give a following character another meaning
@@ -68,9 +69,9 @@ class _Code:
 class CitationReader:
     """Feeds on deltas, returns the text to show, and remembers which sources that text cites.
 
-    `numbers` are the source numbers that exist. Markers such as `[1, 2]`, `[Source 1]` or `【1】` become `[1]`;
-    numbers that name no source are dropped together with the blanks before them. Code spans, fenced code,
-    links (`[1](…)`) and escaped brackets are left alone.
+    `numbers` are the source numbers that exist. Markers such as `[1, 2]`, `[Source 1]` or `【1】` become
+    `[1]`; numbers that name no source are dropped together with the blanks before them. Code spans, fenced
+    code, links (`[1](…)`) and escaped brackets are left alone.
     """
 
     def __init__(self, numbers: Collection[int]) -> None:

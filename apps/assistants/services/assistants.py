@@ -58,7 +58,9 @@ def create_assistant(*, slug: str | None = None, **fields: Unpack[DraftFields]) 
     return assistant
 
 
-def update_draft(*, assistant_id: UUID, revision: int | None = None, **changes: Unpack[DraftFields]) -> Assistant:
+def update_draft(
+    *, assistant_id: UUID, revision: int | None = None, **changes: Unpack[DraftFields]
+) -> Assistant:
     """Change the draft; visitors notice nothing until it is published.
 
     `revision` is the draft's number that the caller has seen: when somebody else saved in between this raises
@@ -68,11 +70,12 @@ def update_draft(*, assistant_id: UUID, revision: int | None = None, **changes: 
     assistant = _lock(assistant_id)
     if revision is not None and revision != assistant.draft_revision:
         raise Conflict(
-            "Somebody else saved this draft after you opened it. Copy your text, reload the page and save again."
+            "Somebody else saved this draft after you opened it. "
+            "Copy your text, reload the page and save again."
         )
     before = draft_spec(assistant).as_dict()
     bases = _apply(assistant, changes)
-    _validate(assistant)
+    _validate(assistant, is_new_model="model_id" in changes)
     if bases is not None:
         _link(assistant, bases)
     after = draft_spec(assistant).as_dict()
@@ -156,7 +159,7 @@ def _apply(assistant: Assistant, fields: DraftFields) -> list[UUID] | None:
     return None if bases is None else list(dict.fromkeys(bases))
 
 
-def _validate(assistant: Assistant) -> None:
+def _validate(assistant: Assistant, *, is_new_model: bool = True) -> None:
     errors: dict[str, list[str]] = {}
     try:
         assistant.clean_fields(exclude=["tenant", "model", "published_version"])
@@ -166,21 +169,26 @@ def _validate(assistant: Assistant) -> None:
         errors["instructions"] = [f"Keep the instructions under {_LONGEST_INSTRUCTIONS:,} characters."]
     if len(assistant.suggested_questions) > _MOST_QUESTIONS:
         errors["suggested_questions"] = [f"Offer at most {_MOST_QUESTIONS} questions."]
-    if assistant.model_id and not _is_chat_model(assistant.model_id):
+    # A model that was switched off later must not stop people from saving other settings.
+    if is_new_model and assistant.model_id and not _is_chat_model(assistant.model_id):
         errors["model"] = ["There is no such chat model. Choose one from the list of models."]
     if errors:
         raise Invalid("Some settings of the assistant are not valid.", errors=errors)
 
 
 def _is_chat_model(model_id: UUID) -> bool:
-    return gateway.find_chat_model(model_id) is not None
+    return any(model_id == known for known, _ in gateway.list_chat_choices())
 
 
 def _link(assistant: Assistant, knowledge_base_ids: Sequence[UUID]) -> None:
-    known = set(knowledge.existing_knowledge_base_ids(knowledge_base_ids))
+    known = set(
+        knowledge.list_knowledge_bases().filter(id__in=knowledge_base_ids).values_list("id", flat=True)
+    )
     if unknown := [str(base) for base in knowledge_base_ids if base not in known]:
         sentence = f"There is no knowledge base {unknown[0]}."
-        raise Invalid("Some settings of the assistant are not valid.", errors={"knowledge_base_ids": [sentence]})
+        raise Invalid(
+            "Some settings of the assistant are not valid.", errors={"knowledge_base_ids": [sentence]}
+        )
     links = AssistantKnowledgeBase.objects.filter(assistant=assistant)
     links.exclude(knowledge_base_id__in=knowledge_base_ids).delete()
     linked = set(links.values_list("knowledge_base_id", flat=True))

@@ -1,0 +1,124 @@
+"""What the API accepts and shows of assistants."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from apps.assistants.contracts import VersionSpec
+from apps.assistants.models import Assistant, AssistantVersion
+from apps.assistants.selectors import draft_spec, unpublished_changes, version_spec
+
+
+class DraftSerializer(serializers.Serializer[Any]):
+    """The settings of a draft; all optional, what is left out stays."""
+
+    name = serializers.CharField(max_length=100, required=False)
+    instructions = serializers.CharField(max_length=20_000, required=False, trim_whitespace=False)
+    knowledge_base_ids = serializers.ListField(child=serializers.UUIDField(), required=False, max_length=50)
+    model = serializers.CharField(
+        max_length=200,
+        required=False,
+        allow_null=True,
+        help_text="Id or name of a chat model; null: the default route",
+    )
+    temperature = serializers.FloatField(required=False, allow_null=True, min_value=0, max_value=2)
+    max_output_tokens = serializers.IntegerField(required=False, min_value=1, max_value=32_000)
+    refusal = serializers.CharField(max_length=500, required=False, allow_blank=True)
+    opening_message = serializers.CharField(max_length=1000, required=False, allow_blank=True)
+    suggested_questions = serializers.ListField(
+        child=serializers.CharField(max_length=200), required=False, max_length=6
+    )
+
+
+class DraftChangeSerializer(DraftSerializer):
+    """A change of the draft; `revision` guards against overwriting somebody else's change."""
+
+    revision = serializers.IntegerField(required=False, min_value=1)
+
+
+class NewAssistantSerializer(DraftSerializer):
+    """A new assistant: name and instructions suffice."""
+
+    name = serializers.CharField(max_length=100)
+    instructions = serializers.CharField(max_length=20_000, trim_whitespace=False)
+    slug = serializers.SlugField(max_length=60, required=False)
+
+
+class SharingSerializer(serializers.Serializer[Any]):
+    """Where visitors may meet the assistant; takes effect at once."""
+
+    is_public = serializers.BooleanField(required=False)
+    is_paused = serializers.BooleanField(required=False)
+    allowed_origins = serializers.ListField(
+        child=serializers.CharField(max_length=255), required=False, max_length=50
+    )
+
+
+class PublishSerializer(serializers.Serializer[Any]):
+    """A version to come; the note says why."""
+
+    note = serializers.CharField(max_length=300, required=False, allow_blank=True)
+
+
+class RollbackSerializer(serializers.Serializer[Any]):
+    """The version to go back to; without a number the one before the published one."""
+
+    number = serializers.IntegerField(required=False, min_value=1)
+
+
+def assistant_body(assistant: Assistant) -> dict[str, Any]:
+    """An assistant with its draft's settings."""
+    published = assistant.published_version
+    return {
+        "id": str(assistant.id),
+        "slug": assistant.slug,
+        "public_id": assistant.public_id,
+        **_settings(draft_spec(assistant)),
+        "is_public": assistant.is_public,
+        "is_paused": assistant.is_paused,
+        "allowed_origins": assistant.allowed_origins,
+        "published_version": {"id": str(published.id), "number": published.number} if published else None,
+        "has_unpublished_changes": bool(unpublished_changes(assistant)),
+        "created_at": assistant.created_at,
+        "updated_at": assistant.updated_at,
+    }
+
+
+def draft_body(assistant: Assistant) -> dict[str, Any]:
+    """The draft alone, with the revision to send back when changing it."""
+    return {
+        "assistant_id": str(assistant.id),
+        "slug": assistant.slug,
+        "revision": assistant.draft_revision,
+        **_settings(draft_spec(assistant)),
+        "unpublished_changes": list(unpublished_changes(assistant)),
+    }
+
+
+def version_body(version: AssistantVersion, assistant: Assistant) -> dict[str, Any]:
+    """A published version."""
+    return {
+        "id": str(version.id),
+        "assistant_id": str(assistant.id),
+        "slug": assistant.slug,
+        "number": version.number,
+        "is_published": version.id == assistant.published_version_id,
+        "author": version.author_label,
+        "note": version.note,
+        "created_at": version.created_at,
+        **_settings(version_spec(version, assistant)),
+    }
+
+
+def _settings(spec: VersionSpec) -> dict[str, Any]:
+    return {
+        "name": spec.name,
+        "instructions": spec.instructions,
+        "model": str(spec.model_id) if spec.model_id else None,
+        "knowledge_base_ids": [str(base) for base in spec.knowledge_base_ids],
+        "temperature": spec.temperature,
+        "max_output_tokens": spec.max_output_tokens,
+        "refusal": spec.refusal,
+        "opening_message": spec.opening_message,
+        "suggested_questions": list(spec.suggested_questions),
+    }

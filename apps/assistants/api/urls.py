@@ -1,0 +1,16 @@
+"""Addresses below /api/v1/."""
+
+from django.urls import path
+
+from apps.assistants.api import views
+
+app_name = "assistants_api"
+urlpatterns = [
+    path("assistants/", views.AssistantList.as_view(), name="assistant_list"),
+    path("assistants/<str:ref>/", views.AssistantDetail.as_view(), name="assistant_detail"),
+    path("assistants/<str:ref>/draft/", views.AssistantDraft.as_view(), name="assistant_draft"),
+    path("assistants/<str:ref>/versions/", views.VersionList.as_view(), name="version_list"),
+    path("assistants/<str:ref>/versions/<int:number>/", views.VersionDetail.as_view(), name="version_detail"),
+    path("assistants/<str:ref>/publish/", views.Publish.as_view(), name="assistant_publish"),
+    path("assistants/<str:ref>/rollback/", views.Rollback.as_view(), name="assistant_rollback"),
+]

@@ -1,0 +1,150 @@
+"""JSON views: validate, one call, render. An assistant is named by id or slug."""
+
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.assistants import selectors
+from apps.assistants.api import serializers
+from apps.assistants.services import assistants, versions
+from apps.gateway import selectors as gateway
+from parley.errors import Invalid
+from parley.web.api import TenantAPIView, paginate, parse_body
+
+
+class AssistantList(TenantAPIView):
+    """The assistants of the organisation."""
+
+    access = {"GET": "assistants.view", "POST": "assistants.edit"}
+
+    @extend_schema(responses=dict)
+    def get(self, request: Request) -> Response:
+        return paginate(request, selectors.list_assistants(), serializers.assistant_body)
+
+    @extend_schema(request=serializers.NewAssistantSerializer, responses={201: dict})
+    def post(self, request: Request) -> Response:
+        fields = _with_model(parse_body(serializers.NewAssistantSerializer, request))
+        assistant = assistants.create_assistant(**fields)
+        return Response(serializers.assistant_body(assistant), status=status.HTTP_201_CREATED)
+
+
+class AssistantDetail(TenantAPIView):
+    """One assistant. PATCH changes where visitors may meet it; the draft has an address of its own."""
+
+    access = {"GET": "assistants.view", "PATCH": "assistants.publish", "DELETE": "assistants.publish"}
+
+    @extend_schema(responses=dict)
+    def get(self, request: Request, ref: str) -> Response:
+        return Response(serializers.assistant_body(selectors.get_assistant(ref)))
+
+    @extend_schema(request=serializers.SharingSerializer, responses=dict)
+    def patch(self, request: Request, ref: str) -> Response:
+        assistant = selectors.get_assistant(ref)
+        changes = parse_body(serializers.SharingSerializer, request)
+        assistants.update_sharing(assistant_id=assistant.id, **changes)
+        return Response(serializers.assistant_body(selectors.get_assistant(assistant.id)))
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, ref: str) -> Response:
+        assistants.delete_assistant(assistant_id=selectors.get_assistant(ref).id)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class AssistantDraft(TenantAPIView):
+    """The draft: what the next published version will be."""
+
+    access = {"GET": "assistants.view", "PATCH": "assistants.edit", "PUT": "assistants.edit"}
+
+    @extend_schema(responses=dict)
+    def get(self, request: Request, ref: str) -> Response:
+        return Response(serializers.draft_body(selectors.get_assistant(ref)))
+
+    @extend_schema(request=serializers.DraftChangeSerializer, responses=dict)
+    def patch(self, request: Request, ref: str) -> Response:
+        assistant = selectors.get_assistant(ref)
+        changes = _with_model(parse_body(serializers.DraftChangeSerializer, request))
+        assistants.update_draft(assistant_id=assistant.id, **changes)
+        return Response(serializers.draft_body(selectors.get_assistant(assistant.id)))
+
+    @extend_schema(request=serializers.DraftChangeSerializer, responses=dict)
+    def put(self, request: Request, ref: str) -> Response:
+        return self.patch(request, ref)
+
+
+class VersionList(TenantAPIView):
+    """Published versions, newest first."""
+
+    access = {"GET": "assistants.view"}
+
+    @extend_schema(responses=dict)
+    def get(self, request: Request, ref: str) -> Response:
+        assistant = selectors.get_assistant(ref)
+        return paginate(
+            request,
+            selectors.list_versions(assistant),
+            lambda version: serializers.version_body(version, assistant),
+        )
+
+
+class VersionDetail(TenantAPIView):
+    """One published version."""
+
+    access = {"GET": "assistants.view"}
+
+    @extend_schema(responses=dict)
+    def get(self, request: Request, ref: str, number: int) -> Response:
+        assistant = selectors.get_assistant(ref)
+        return Response(serializers.version_body(selectors.get_version(assistant, number), assistant))
+
+
+class Publish(TenantAPIView):
+    """Makes the draft the next version. Repeating it without a change gives the same version."""
+
+    access = {"POST": "assistants.publish"}
+
+    @extend_schema(request=serializers.PublishSerializer, responses=dict)
+    def post(self, request: Request, ref: str) -> Response:
+        assistant = selectors.get_assistant(ref)
+        body = parse_body(serializers.PublishSerializer, request)
+        version = versions.publish(assistant_id=assistant.id, note=body.get("note", ""))
+        return Response(serializers.version_body(version, selectors.get_assistant(assistant.id)))
+
+
+class Rollback(TenantAPIView):
+    """Gives visitors an earlier version again."""
+
+    access = {"POST": "assistants.publish"}
+
+    @extend_schema(request=serializers.RollbackSerializer, responses=dict)
+    def post(self, request: Request, ref: str) -> Response:
+        assistant = selectors.get_assistant(ref)
+        number = parse_body(serializers.RollbackSerializer, request).get("number")
+        if number is None:
+            number = selectors.get_previous_version(assistant).number
+        version = versions.rollback(assistant_id=assistant.id, number=number)
+        return Response(serializers.version_body(version, selectors.get_assistant(assistant.id)))
+
+
+def _with_model(fields: dict[str, Any]) -> dict[str, Any]:
+    """The body with `model` (an id, or the name of a model) replaced by `model_id`."""
+    if "model" in fields:
+        fields["model_id"] = _model_id(fields.pop("model"))
+    return fields
+
+
+def _model_id(model: str | None) -> UUID | None:
+    if not model:
+        return None
+    try:
+        return UUID(model)
+    except ValueError:
+        pass
+    named = gateway.list_models(kind="chat", is_enabled=True).filter(name=model).first()
+    if named is None:
+        sentence = f"There is no chat model named {model!r}. The list is at /api/v1/models/."
+        raise Invalid("Some settings of the assistant are not valid.", errors={"model": [sentence]})
+    return named.id

@@ -1,0 +1,144 @@
+"""What the assistant pages show, gathered from selectors."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.template import TemplateDoesNotExist
+from django.template.loader import get_template
+from django.urls import reverse
+
+from apps.assistants import selectors
+from apps.assistants.comparison import changed_fields, compare, label_of
+from apps.assistants.contracts import VersionSpec
+from apps.assistants.models import Assistant, AssistantVersion
+from apps.gateway import selectors as gateway
+from apps.knowledge import selectors as knowledge
+from parley.web.access import TenantRequest
+
+_TEST_CHAT = "conversations/_panel.html"
+_DRAFT = "draft"
+
+
+def row(assistant: Assistant) -> dict[str, Any]:
+    """An assistant in the list."""
+    return {
+        "assistant": assistant,
+        "state": state(assistant),
+        "changes": [label_of(field) for field in selectors.unpublished_changes(assistant)],
+        "knowledge_base_count": len(assistant.knowledge_base_links.all()),
+    }
+
+
+def state(assistant: Assistant) -> dict[str, str]:
+    """What visitors get, as a badge."""
+    if assistant.published_version is None:
+        return {"label": "Not published", "tone": "warn"}
+    if assistant.is_paused:
+        return {"label": "Paused", "tone": "bad"}
+    return {"label": f"Version {assistant.published_version.number} is live", "tone": "good"}
+
+
+def page(request: TenantRequest, assistant: Assistant, *, tab: str) -> dict[str, Any]:
+    """The head that all pages of one assistant share."""
+    changes = selectors.unpublished_changes(assistant)
+    return {
+        "assistant": assistant,
+        "state": state(assistant),
+        "tabs": _tabs(request, assistant, tab),
+        "next_number": selectors.next_version_number(assistant),
+        "is_first": assistant.published_version is None,
+        "changes": [label_of(field) for field in changes],
+    }
+
+
+def detail(request: TenantRequest, assistant: Assistant) -> dict[str, Any]:
+    """The overview of one assistant: the live version when there is one, otherwise the draft."""
+    live = assistant.published_version
+    spec = selectors.version_spec(live, assistant) if live else selectors.draft_spec(assistant)
+    names = _names()
+    return {
+        **page(request, assistant, tab="overview"),
+        "spec": spec,
+        "model": names.get(spec.model_id, "A deleted model")
+        if spec.model_id
+        else "The organisation's default",
+        "knowledge_bases": [
+            {"id": base, "name": names[base]} for base in spec.knowledge_base_ids if base in names
+        ],
+        "api_url": f"{settings.PARLEY_PUBLIC_URL}/v1",
+    }
+
+
+def version_rows(assistant: Assistant, versions: Sequence[AssistantVersion]) -> list[dict[str, Any]]:
+    """Versions with the settings that changed since the one before."""
+    specs = [selectors.version_spec(version, assistant) for version in versions]
+    before: list[VersionSpec | None] = [*specs[1:], None]
+    if specs and specs[-1].number and specs[-1].number > 1:
+        older = selectors.get_version(assistant, specs[-1].number - 1)
+        before[-1] = selectors.version_spec(older, assistant)
+    return [
+        {
+            "version": version,
+            "is_live": version.id == assistant.published_version_id,
+            "changes": [label_of(field) for field in changed_fields(previous, spec)] if previous else [],
+            "previous": previous.number if previous else None,
+        }
+        for version, spec, previous in zip(versions, specs, before, strict=True)
+    ]
+
+
+def comparison(assistant: Assistant, first: str | None, second: str | None) -> dict[str, Any]:
+    """Two states side by side; the live version and the draft when nothing was chosen."""
+    live = assistant.published_version
+    first = first or (str(live.number) if live else _DRAFT)
+    second = second or _DRAFT
+    numbers = list(selectors.list_versions(assistant).values_list("number", flat=True))
+    return {
+        "first": first,
+        "second": second,
+        "choices": [(_DRAFT, "Draft"), *((str(number), f"Version {number}") for number in numbers)],
+        "differences": compare(_spec(assistant, first), _spec(assistant, second), names=_names()),
+    }
+
+
+def sharing(assistant: Assistant) -> dict[str, Any]:
+    """Addresses and the line for a website."""
+    host, public_id = settings.PARLEY_PUBLIC_URL, assistant.public_id
+    return {
+        "public_url": f"{host}/a/{public_id}/",
+        "snippet": f'<script src="{host}/widget/v1.js" data-assistant="{public_id}" async></script>',
+    }
+
+
+def test_chat(assistant: Assistant) -> dict[str, Any]:
+    """The chat with the draft: a component of the conversations app, which stands above this one."""
+    try:
+        get_template(_TEST_CHAT)
+    except TemplateDoesNotExist:
+        return {}
+    return {"test_chat": _TEST_CHAT}
+
+
+def _spec(assistant: Assistant, which: str) -> VersionSpec:
+    if not which.isdecimal():
+        return selectors.draft_spec(assistant)
+    return selectors.version_spec(selectors.get_version(assistant, int(which)), assistant)
+
+
+def _names() -> dict[UUID, str]:
+    bases = knowledge.list_knowledge_bases().values_list("id", "name")
+    return {**dict(gateway.list_chat_choices()), **dict(bases)}
+
+
+def _tabs(request: TenantRequest, assistant: Assistant, current: str) -> list[dict[str, Any]]:
+    kwargs = {"tenant_slug": request.tenant.slug, "assistant_id": assistant.id}
+    names = [("overview", "Overview", "assistant_detail")]
+    if request.actor.can("assistants.edit"):
+        names.append(("edit", "Edit and try", "assistant_edit"))
+    names += [("versions", "Versions", "version_list"), ("share", "Widget", "assistant_share")]
+    return [
+        {"label": label, "href": reverse(f"assistants:{url}", kwargs=kwargs), "is_current": key == current}
+        for key, label, url in names
+    ]

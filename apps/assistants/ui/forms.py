@@ -1,0 +1,148 @@
+"""Forms of the assistant pages. Services validate again: a form only asks."""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from django import forms
+
+from apps.assistants.contracts import VersionSpec
+from apps.assistants.models import HOTTEST, LONGEST_ANSWER, Assistant
+from apps.assistants.services.assistants import DraftFields, SharingFields
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+class DraftForm(forms.Form):
+    """The settings of a draft."""
+
+    name = forms.CharField(max_length=100, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    instructions = forms.CharField(
+        max_length=20_000,
+        widget=forms.Textarea(attrs={"rows": 10, "class": "prompt-text", "spellcheck": "true"}),
+        help_text="How to behave, for whom, in which tone. Facts belong into a knowledge base.",
+    )
+    knowledge_base_ids = forms.TypedMultipleChoiceField(
+        label="Knowledge bases", coerce=UUID, required=False, widget=forms.CheckboxSelectMultiple
+    )
+    model_id = forms.TypedChoiceField(label="Model", coerce=UUID, empty_value=None, required=False)
+    opening_message = forms.CharField(
+        max_length=1000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="What a visitor sees before writing the first message.",
+    )
+    suggested_questions = forms.CharField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="One per line, at most six. Visitors can start with a click.",
+    )
+    refusal = forms.CharField(
+        label="Refusal sentence",
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="Said when the knowledge bases hold no answer. Best with a way to get help.",
+    )
+    temperature = forms.FloatField(
+        required=False,
+        min_value=0,
+        max_value=HOTTEST,
+        widget=forms.NumberInput(attrs={"step": "0.1"}),
+        help_text="0 to 2. Low keeps to the sources, high varies more. Empty: the model's default.",
+    )
+    max_output_tokens = forms.IntegerField(
+        label="Longest answer",
+        min_value=1,
+        max_value=LONGEST_ANSWER,
+        help_text="In tokens; a token is about three quarters of a word.",
+    )
+    revision = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    def __init__(
+        self,
+        *args: Any,
+        knowledge_bases: Iterable[tuple[UUID, str]],
+        models: Iterable[tuple[UUID, str]],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        bases = self.fields["knowledge_base_ids"]
+        bases.choices = list(knowledge_bases)  # type: ignore[attr-defined] # a choice field, by declaration
+        model = self.fields["model_id"]
+        model.choices = [("", "The organisation's default"), *models]  # type: ignore[attr-defined] # as above
+
+    def draft_fields(self) -> DraftFields:
+        """The validated values as the services take them."""
+        data = self.cleaned_data
+        return DraftFields(
+            name=data["name"],
+            instructions=data["instructions"],
+            knowledge_base_ids=data["knowledge_base_ids"],
+            model_id=data["model_id"],
+            opening_message=data["opening_message"],
+            suggested_questions=_lines(data["suggested_questions"]),
+            refusal=data["refusal"],
+            temperature=data["temperature"],
+            max_output_tokens=data["max_output_tokens"],
+        )
+
+    def add_errors(self, errors: dict[str, list[str]]) -> None:
+        """Put a service's sentences beside their fields."""
+        for name, sentences in errors.items():
+            field = {"model": "model_id"}.get(name, name)
+            self.add_error(field if field in self.fields else None, sentences)
+
+
+def draft_initial(spec: VersionSpec, *, revision: int | None = None) -> dict[str, Any]:
+    """A draft as the form shows it."""
+    return {
+        **spec.as_dict(),
+        "knowledge_base_ids": list(spec.knowledge_base_ids),
+        "model_id": spec.model_id,
+        "suggested_questions": "\n".join(spec.suggested_questions),
+        "revision": revision,
+    }
+
+
+def new_initial() -> dict[str, Any]:
+    """Good defaults for an assistant that does not exist yet."""
+    defaults = Assistant()
+    return {"refusal": defaults.refusal, "max_output_tokens": defaults.max_output_tokens}
+
+
+class SharingForm(forms.Form):
+    """Where visitors may meet the assistant."""
+
+    is_public = forms.BooleanField(
+        label="Public page",
+        required=False,
+        widget=forms.CheckboxInput(attrs={"class": "switch"}),
+        help_text="Anybody with the link can chat; readers need no account.",
+    )
+    is_paused = forms.BooleanField(
+        label="Pause",
+        required=False,
+        widget=forms.CheckboxInput(attrs={"class": "switch"}),
+        help_text="Visitors and programs get no answers until you switch this off again.",
+    )
+    allowed_origins = forms.CharField(
+        label="Websites that may show the widget",
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 4, "class": "mono", "placeholder": "https://www.example.com"}),
+        help_text="One per line, scheme and host only. Subdomains are separate. Empty: no website may.",
+    )
+
+    def sharing_fields(self) -> SharingFields:
+        """The validated values as the services take them."""
+        return SharingFields(
+            is_public=self.cleaned_data["is_public"],
+            is_paused=self.cleaned_data["is_paused"],
+            allowed_origins=_lines(self.cleaned_data["allowed_origins"]),
+        )
+
+    def add_errors(self, errors: dict[str, list[str]]) -> None:
+        """Put a service's sentences beside their fields."""
+        for name, sentences in errors.items():
+            self.add_error(name if name in self.fields else None, sentences)

@@ -1,0 +1,21 @@
+"""Addresses below /t/<tenant_slug>/."""
+
+from django.urls import path
+
+from apps.assistants.ui import views
+
+app_name = "assistants"
+urlpatterns = [
+    path("assistants/", views.assistant_list, name="assistant_list"),
+    path("assistants/new/", views.assistant_create, name="assistant_create"),
+    path("assistants/<uuid:assistant_id>/", views.assistant_detail, name="assistant_detail"),
+    path("assistants/<uuid:assistant_id>/edit/", views.assistant_edit, name="assistant_edit"),
+    path("assistants/<uuid:assistant_id>/publish/", views.assistant_publish, name="assistant_publish"),
+    path("assistants/<uuid:assistant_id>/delete/", views.assistant_delete, name="assistant_delete"),
+    path("assistants/<uuid:assistant_id>/versions/", views.version_list, name="version_list"),
+    path("assistants/<uuid:assistant_id>/versions/compare/", views.version_compare, name="version_compare"),
+    path(
+        "assistants/<uuid:assistant_id>/versions/rollback/", views.version_rollback, name="version_rollback"
+    ),
+    path("assistants/<uuid:assistant_id>/share/", views.assistant_share, name="assistant_share"),
+]

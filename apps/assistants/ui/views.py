@@ -1,0 +1,197 @@
+"""Pages of assistants: validate, one call, render."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+
+from apps.assistants import selectors
+from apps.assistants.models import Assistant
+from apps.assistants.services import assistants, versions
+from apps.assistants.ui import context
+from apps.assistants.ui.forms import DraftForm, SharingForm, draft_initial, new_initial
+from apps.gateway import selectors as gateway
+from apps.knowledge import selectors as knowledge
+from parley.errors import Conflict, Invalid, NotFound
+from parley.web.access import TenantRequest, tenant_page
+from parley.web.toast import add_toast
+
+_PER_PAGE = 50
+_UNPROCESSABLE = 422
+_VIEW_AND_PUBLISH = {"GET": "assistants.view", "POST": "assistants.publish"}
+
+
+@tenant_page({"GET": "assistants.view"})
+def assistant_list(request: TenantRequest) -> HttpResponse:
+    """All assistants, with what visitors get of each."""
+    query = request.GET.get("q", "").strip()
+    found = selectors.list_assistants()
+    if query:
+        found = found.filter(name__icontains=query)
+    page = Paginator(found, _PER_PAGE).get_page(request.GET.get("page"))
+    rows = [context.row(assistant) for assistant in page]
+    return render(request, "assistants/assistant_list.html", {"page": page, "rows": rows, "query": query})
+
+
+@tenant_page({"GET": "assistants.edit", "POST": "assistants.edit"})
+def assistant_create(request: TenantRequest) -> HttpResponse:
+    """A form for a new assistant; only name and instructions must be filled."""
+    form = _draft_form(request.POST or None, initial=new_initial())
+    if request.method == "POST" and form.is_valid():
+        try:
+            assistant = assistants.create_assistant(**form.draft_fields())
+        except (Invalid, Conflict) as problem:
+            form.add_errors(_errors(problem))
+        else:
+            messages.success(
+                request, f"{assistant.name} is ready to try. Visitors meet it once you publish it."
+            )
+            return redirect(_url(request, "assistant_edit", assistant))
+    status = _UNPROCESSABLE if form.is_bound else 200
+    return render(request, "assistants/assistant_create.html", {"form": form}, status=status)
+
+
+@tenant_page({"GET": "assistants.view"})
+def assistant_detail(request: TenantRequest, assistant_id: UUID) -> HttpResponse:
+    """What the assistant is, and what is live."""
+    assistant = selectors.get_assistant(assistant_id)
+    return render(request, "assistants/assistant_detail.html", context.detail(request, assistant))
+
+
+@tenant_page({"GET": "assistants.edit", "POST": "assistants.edit"})
+def assistant_edit(request: TenantRequest, assistant_id: UUID) -> HttpResponse:
+    """The draft beside a chat with it. Saving answers htmx with the form alone, so the chat stays."""
+    assistant = selectors.get_assistant(assistant_id)
+    initial = draft_initial(selectors.draft_spec(assistant), revision=assistant.draft_revision)
+    form = _draft_form(request.POST or None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        try:
+            return _save(request, assistant, form)
+        except (Invalid, Conflict) as problem:
+            form.add_errors(_errors(problem))
+    template = "assistants/_draft_form.html" if request.htmx else "assistants/assistant_edit.html"
+    values = {**context.page(request, assistant, tab="edit"), "form": form, **context.test_chat(assistant)}
+    return render(request, template, values, status=_UNPROCESSABLE if form.is_bound else 200)
+
+
+@tenant_page({"POST": "assistants.publish"})
+def assistant_publish(request: TenantRequest, assistant_id: UUID) -> HttpResponse:
+    """Publish the draft as it is saved."""
+    try:
+        version = versions.publish(assistant_id=assistant_id, note=request.POST.get("note", ""))
+    except Invalid as problem:
+        messages.error(request, _first_sentence(problem))
+    else:
+        messages.success(request, f"Version {version.number} is live.")
+    assistant = selectors.get_assistant(assistant_id)
+    return redirect(_url(request, "assistant_detail", assistant))
+
+
+@tenant_page({"POST": "assistants.publish"})
+def assistant_delete(request: TenantRequest, assistant_id: UUID) -> HttpResponse:
+    """Delete, once the name was typed."""
+    assistant = selectors.get_assistant(assistant_id)
+    if request.POST.get("confirmation", "").strip() != assistant.name:
+        messages.error(request, f"Nothing was deleted. Type {assistant.name} to confirm.")
+        return redirect(_url(request, "assistant_detail", assistant))
+    assistants.delete_assistant(assistant_id=assistant.id)
+    messages.success(request, f"{assistant.name} was deleted.")
+    return redirect(reverse("assistants:assistant_list", kwargs={"tenant_slug": request.tenant.slug}))
+
+
+@tenant_page({"GET": "assistants.view"})
+def version_list(request: TenantRequest, assistant_id: UUID) -> HttpResponse:
+    """Versions with what changed from one to the next."""
+    assistant = selectors.get_assistant(assistant_id)
+    page = Paginator(selectors.list_versions(assistant), _PER_PAGE).get_page(request.GET.get("page"))
+    values = {**context.page(request, assistant, tab="versions"), "page": page}
+    values["rows"] = context.version_rows(assistant, list(page))
+    return render(request, "assistants/version_list.html", values)
+
+
+@tenant_page({"GET": "assistants.view"})
+def version_compare(request: TenantRequest, assistant_id: UUID) -> HttpResponse:
+    """Any two versions, or one and the draft, line by line."""
+    assistant = selectors.get_assistant(assistant_id)
+    values = {**context.page(request, assistant, tab="versions")}
+    values |= context.comparison(assistant, request.GET.get("from"), request.GET.get("to"))
+    return render(request, "assistants/version_compare.html", values)
+
+
+@tenant_page({"POST": "assistants.publish"})
+def version_rollback(request: TenantRequest, assistant_id: UUID) -> HttpResponse:
+    """Give visitors an earlier version again."""
+    number = request.POST.get("number", "")
+    if not number.isdecimal():
+        raise NotFound("Choose the version to go back to.")
+    version = versions.rollback(assistant_id=assistant_id, number=int(number))
+    messages.success(request, f"Version {version.number} is live again. The draft was not changed.")
+    return redirect(_url(request, "version_list", selectors.get_assistant(assistant_id)))
+
+
+@tenant_page(_VIEW_AND_PUBLISH)
+def assistant_share(request: TenantRequest, assistant_id: UUID) -> HttpResponse:
+    """The widget, the public page, and who may show them."""
+    assistant = selectors.get_assistant(assistant_id)
+    initial = {
+        "is_public": assistant.is_public,
+        "is_paused": assistant.is_paused,
+        "allowed_origins": "\n".join(assistant.allowed_origins),
+    }
+    form = SharingForm(request.POST or None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        try:
+            assistants.update_sharing(assistant_id=assistant.id, **form.sharing_fields())
+        except Invalid as problem:
+            form.add_errors(_errors(problem))
+        else:
+            messages.success(request, "Saved. It applies from now on.")
+            return redirect(_url(request, "assistant_share", assistant))
+    values = {**context.page(request, assistant, tab="share"), **context.sharing(assistant), "form": form}
+    status = _UNPROCESSABLE if form.is_bound else 200
+    return render(request, "assistants/assistant_share.html", values, status=status)
+
+
+def _save(request: TenantRequest, assistant: Assistant, form: DraftForm) -> HttpResponse:
+    saved = assistants.update_draft(
+        assistant_id=assistant.id, revision=form.cleaned_data["revision"], **form.draft_fields()
+    )
+    if request.POST.get("intent") == "publish":
+        request.actor.require("assistants.publish")
+        version = versions.publish(assistant_id=saved.id, note=request.POST.get("note", ""))
+        messages.success(request, f"Version {version.number} is live.")
+        return redirect(_url(request, "assistant_detail", saved))
+    if not request.htmx:
+        messages.success(request, "Draft saved.")
+        return redirect(_url(request, "assistant_edit", saved))
+    fresh = selectors.get_assistant(saved.id)
+    form = _draft_form(
+        None, initial=draft_initial(selectors.draft_spec(fresh), revision=fresh.draft_revision)
+    )
+    values = {**context.page(request, fresh, tab="edit"), "form": form, "is_saved": True}
+    response = render(request, "assistants/_draft_form.html", values)
+    add_toast(response, "Draft saved.", level="success")
+    return response
+
+
+def _draft_form(data: Any, *, initial: dict[str, Any]) -> DraftForm:
+    bases = [(base.id, base.name) for base in knowledge.list_knowledge_bases().order_by("name")]
+    return DraftForm(data, initial=initial, knowledge_bases=bases, models=gateway.list_chat_choices())
+
+
+def _errors(problem: Invalid | Conflict) -> dict[str, list[str]]:
+    errors: dict[str, list[str]] = problem.extra.get("errors") or {"": [problem.detail]}
+    return errors
+
+
+def _first_sentence(problem: Invalid) -> str:
+    return next((sentence for sentences in problem.errors.values() for sentence in sentences), problem.detail)
+
+
+def _url(request: TenantRequest, name: str, assistant: Assistant) -> str:
+    kwargs = {"tenant_slug": request.tenant.slug, "assistant_id": assistant.id}
+    return reverse(f"assistants:{name}", kwargs=kwargs)
