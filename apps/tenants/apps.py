@@ -6,3 +6,9 @@ from django.apps import AppConfig
 class TenantsConfig(AppConfig):
     name = "apps.tenants"
     label = "tenants"
+
+    def ready(self) -> None:
+        from apps.tenants.ui.dashboard_card import organisation_card
+        from parley.web.dashboard import register_card
+
+        register_card(organisation_card, order=90)

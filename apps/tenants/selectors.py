@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from apps.tenants.models import ApiKey, AuditEvent, Invitation, Membership, Tenant
+from apps.tenants.models import ApiKey, AuditEvent, Invitation, Membership, Tenant, User
 from parley.errors import NotFound
 from parley.web.actors import TenantRef
 
@@ -41,6 +42,14 @@ def tenant_ref(tenant: Tenant) -> TenantRef:
     return TenantRef(id=tenant.id, slug=tenant.slug, name=tenant.name)
 
 
+def get_user(user_id: UUID) -> User:
+    """A person. Raises `NotFound`."""
+    user = User.objects.filter(id=user_id).first()
+    if user is None:
+        raise NotFound("There is no such person.")
+    return user
+
+
 def list_memberships_of_user(user_id: UUID) -> list[MemberOf]:
     """A person's organisations by name. Reads across tenants through the platform role."""
     rows = Membership.across_tenants.filter(user_id=user_id).select_related("tenant").order_by("tenant__name")
@@ -50,7 +59,9 @@ def list_memberships_of_user(user_id: UUID) -> list[MemberOf]:
 def find_membership(*, user_id: UUID, tenant_slug: str) -> MemberOf | None:
     """A person's membership in the organisation with this address name, or None (also when it does not exist)."""
     row = (
-        Membership.across_tenants.filter(user_id=user_id, tenant__slug=tenant_slug).select_related("tenant").first()
+        Membership.across_tenants.filter(user_id=user_id, tenant__slug=tenant_slug)
+        .select_related("tenant")
+        .first()
     )
     return MemberOf(tenant_ref(row.tenant), row.role, row.id) if row else None
 
@@ -70,9 +81,11 @@ def get_member(membership_id: UUID) -> Membership:
 
 def list_open_invitations() -> QuerySet[Invitation]:
     """Invitations of the ambient tenant that can still be accepted, newest first."""
-    return Invitation.objects.filter(
-        accepted_at=None, revoked_at=None, expires_at__gt=timezone.now()
-    ).select_related("invited_by").order_by("-created_at")
+    return (
+        Invitation.objects.filter(accepted_at=None, revoked_at=None, expires_at__gt=timezone.now())
+        .select_related("invited_by")
+        .order_by("-created_at")
+    )
 
 
 def list_api_keys() -> QuerySet[ApiKey]:
@@ -80,6 +93,34 @@ def list_api_keys() -> QuerySet[ApiKey]:
     return ApiKey.objects.filter(revoked_at=None).select_related("created_by").order_by("-created_at")
 
 
-def list_audit_events() -> QuerySet[AuditEvent]:
-    """Audit events of the ambient tenant, newest first."""
-    return AuditEvent.objects.order_by("-created_at", "-id")
+def list_api_keys_expiring_before(instant: datetime) -> QuerySet[ApiKey]:
+    """Keys of the ambient tenant that end, or have ended, before an instant, soonest first."""
+    return list_api_keys().filter(expires_at__lt=instant).order_by("expires_at")
+
+
+def list_audit_events(*, text: str = "", action: str = "") -> QuerySet[AuditEvent]:
+    """Audit events of the ambient tenant, newest first.
+
+    `text` is looked for in who acted and on what; `action` is an action's name, or a noun for all of its
+    actions.
+    """
+    events = AuditEvent.objects.order_by("-created_at", "-id")
+    if text:
+        events = events.filter(Q(actor_label__icontains=text) | Q(target_label__icontains=text))
+    if action:
+        events = events.filter(Q(action=action) | Q(action__startswith=f"{action}."))
+    return events
+
+
+def list_audit_nouns() -> list[str]:
+    """What the newest thousand recorded actions are about (`assistant`, `member`, …), by name."""
+    actions = list_audit_events().values_list("action", flat=True)[:1000]
+    return sorted({action.partition(".")[0] for action in actions})
+
+
+def get_audit_event(event_id: UUID) -> AuditEvent:
+    """One audit event of the ambient tenant. Raises `NotFound`."""
+    event = AuditEvent.objects.filter(id=event_id).first()
+    if event is None:
+        raise NotFound("There is no such entry in the audit log.")
+    return event

@@ -53,3 +53,6 @@ document.addEventListener("htmx:afterSwap", (event) => {
 document.addEventListener("close", (event) => {
   if (event.target.id === "drawer") document.dispatchEvent(new CustomEvent("parley:drawer-closed"));
 }, true);
+
+// A dialog whose form came back with errors opens by itself.
+for (const dialog of document.querySelectorAll("dialog[data-open-now]")) openDialog(dialog);
