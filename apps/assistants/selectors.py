@@ -1,6 +1,6 @@
 """Reads about assistants."""
 
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -146,7 +146,7 @@ def _by_ref(ref: UUID | str) -> dict[str, Any]:
 
 def _public(row: Assistant) -> PublicAssistant:
     return PublicAssistant(
-        tenant_id=row.tenant_id,
+        tenant_id=cast(UUID, row.tenant_id),
         assistant_id=row.id,
         slug=row.slug,
         name=row.name,

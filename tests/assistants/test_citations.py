@@ -1,4 +1,4 @@
-"""The citation reader: what counts as a marker, what is left alone, and that the cut of the stream is irrelevant."""
+"""The citation reader: what is a marker, what is left alone, and that the cut of the stream is irrelevant."""
 
 from itertools import pairwise
 
@@ -117,46 +117,10 @@ def test_strip_markers_leaves_readable_text() -> None:
     assert strip_markers("It has 15 seats [1][2]. Yes [3]!") == "It has 15 seats. Yes!"
 
 
-PIECES = st.sampled_from(
-    [
-        "[",
-        "]",
-        "【",
-        "】",
-        "1",
-        "9",
-        "0",
-        ",",
-        " ",
-        "\n",
-        "`",
-        "```",
-        "~~~",
-        "\\",
-        "(",
-        ")",
-        ":",
-        "-",
-        "†",
-        "a",
-        "source ",
-    ]
-    + [
-        "[1]",
-        "[9]",
-        "[1, 2]",
-        " [Source 2]",
-        "`x[1]`",
-        "[a](b)",
-        "and ",
-        "word ",
-        "\n\n",
-        "\t",
-        "é",
-        "#",
-        "^",
-    ]
-)
+BRACKETS = ("[", "]", "【", "】", "[1]", "[9]", "[1, 2]", " [Source 2]", "[a](b)", "(", ")", "†", "^", "#")
+CODE = ("`", "```", "~~~", "\\", "`x[1]`")
+WORDS = ("1", "9", "0", ",", ":", "-", "a", "source ", "and ", "word ", "é", " ", "\t", "\n", "\n\n")
+PIECES = st.sampled_from([*BRACKETS, *CODE, *WORDS])
 
 
 @settings(max_examples=400, deadline=None)

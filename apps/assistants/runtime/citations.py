@@ -9,17 +9,10 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 _CLOSER = {"[": "]", "【": "】"}
-_LABELS = (
-    "source",
-    "sources",
-    "passage",
-    "passages",
-    "citation",
-    "citations",
-    "reference",
-    "references",
+_LABELS: tuple[str, ...] = (
+    *("source", "sources", "passage", "passages", "citation", "citations", "reference", "references"),
+    *("ref", "refs", "document", "documents", "doc", "docs", "no", "#", "^"),
 )
-_LABELS += ("ref", "refs", "document", "documents", "doc", "docs", "no", "#", "^")
 _WORDS = (*_LABELS, "and")
 _LABEL = "(?:" + "|".join(re.escape(label) for label in sorted(_LABELS, key=len, reverse=True)) + r")\.?"
 _NUMBER = rf"(?:{_LABEL}[ ]{{0,2}}:?[ ]{{0,2}})?\d{{1,3}}"

@@ -25,7 +25,7 @@ def search_query(question: str, history: Sequence[Turn]) -> str:
     )
     if previous is None or not _leans_back(question):
         return question[:_LONGEST_QUERY]
-    return f"{previous.strip()[:_LONGEST_CONTEXT]}\n{question}"
+    return f"{previous.strip()[:_LONGEST_CONTEXT]}\n{question[:_LONGEST_QUERY]}"
 
 
 def _leans_back(question: str) -> bool:

@@ -57,7 +57,7 @@ _FILLER = frozenset(
         "ok",
         "okay",
     }
-    | {"cool", "wonderful", "yes", "and", "now", "then", "have", "see", "later", "soon", "it"}
+    | {"cool", "wonderful", "yes", "and", "now", "then", "have", "see", "later", "soon", "it", "how", "are"}
     | {
         "guten",
         "tag",
