@@ -10,9 +10,10 @@ from pathlib import Path
 
 from parley.embedded.application import Application
 from parley.embedded.console import Console
-from parley.embedded.detached import bring_down, start_detached
+from parley.embedded.detached import STOP_WITH_PARENT, bring_down, start_detached
 from parley.embedded.options import DEFAULT_PORT, UpOptions, default_data_folder
 from parley.embedded.problems import CannotStart
+from parley.embedded.processes import stop_with_parent
 from parley.embedded.up import Up
 
 
@@ -52,6 +53,8 @@ def run_up(options: argparse.Namespace, application: Application) -> None:
     if options.detach:
         start_detached(chosen.data, [part for part in sys.orig_argv[1:] if part != "--detach"])
     else:
+        if os.environ.get(STOP_WITH_PARENT):
+            stop_with_parent()
         Up(chosen, application, Console()).run()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -78,20 +79,15 @@ def with_credentials(url: str, user: str, password: str) -> str:
 
 
 def recorded_fingerprint(url: str) -> str | None:
-    """The fingerprint of the code that last migrated this database; it lives and dies with the database."""
+    """The fingerprint of the code that last migrated this database; it lives and dies with the tables."""
     with psycopg.connect(url) as connection:
-        row = connection.execute(
-            "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()"
-        ).fetchone()
+        row = connection.execute("SELECT obj_description('public'::regnamespace, 'pg_namespace')").fetchone()
     text = row[0] if row else None
     return text.removeprefix(_MARK) if text and text.startswith(_MARK) else None
 
 
 def record_fingerprint(migrator_url: str, fingerprint: str) -> None:
-    """Remember a successful migration. Only the database's owner may."""
-    with psycopg.connect(migrator_url) as connection:
-        connection.execute(
-            sql.SQL("COMMENT ON DATABASE {} IS {}").format(
-                sql.Identifier(connection.info.dbname), sql.Literal(_MARK + fingerprint)
-            )
-        )
+    """Remember a successful migration. Who may not (only the owner may) migrates at every start."""
+    comment = sql.SQL("COMMENT ON SCHEMA public IS {}").format(sql.Literal(_MARK + fingerprint))
+    with psycopg.connect(migrator_url) as connection, suppress(psycopg.errors.InsufficientPrivilege):
+        connection.execute(comment)

@@ -13,6 +13,8 @@ from pathlib import Path
 from parley.embedded.folder import DataFolder
 from parley.embedded.problems import AlreadyRunning, CannotStart
 
+# Set by a parent that exists only for us (make): killing it must stop us as Ctrl-C would.
+STOP_WITH_PARENT = "PARLEY_STOP_WITH_PARENT"
 _DOWN_SECONDS = 60.0
 _LOOK_SECONDS = 0.1
 
@@ -24,6 +26,7 @@ def start_detached(data: Path, arguments: Sequence[str]) -> None:
         raise AlreadyRunning(folder.running_sentence())
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     log = folder.fresh_log("up")
+    environment = {name: value for name, value in os.environ.items() if name != STOP_WITH_PARENT}
     with log.open("wb") as output:
         log.chmod(0o600)
         supervisor = subprocess.Popen(
@@ -31,7 +34,7 @@ def start_detached(data: Path, arguments: Sequence[str]) -> None:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=os.environ | {"PYTHONIOENCODING": sys.stdout.encoding or "utf-8"},
+            env=environment | {"PYTHONIOENCODING": sys.stdout.encoding or "utf-8"},
             start_new_session=True,
         )
     try:

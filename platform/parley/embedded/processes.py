@@ -58,6 +58,12 @@ def spawn(
     )
 
 
+def stop_with_parent() -> None:
+    """End in order when our own parent is killed (Linux): for parents that exist only for us, as make."""
+    if _prctl is not None:
+        _prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
+
+
 def stop(process: subprocess.Popen[bytes], sig: signal.Signals, *, patience: float) -> None:
     """Ask a process to end, wait `patience` seconds, then end its whole group."""
     if process.poll() is None:

@@ -1,20 +1,27 @@
-"""PostgreSQL and Valkey for a test run or a check: real servers, gone afterwards."""
+"""PostgreSQL and Valkey for a test run or a check: real servers, gone afterwards.
+
+`python -m parley.embedded.throwaway COMMAND …` runs a command with the addresses in its environment.
+"""
 
 from __future__ import annotations
 
+import base64
+import os
 import secrets
 import signal
+import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from subprocess import Popen
 
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from parley.db.bootstrap import ROLES, bootstrap_roles, create_database, prepare_database
+from parley.db.bootstrap import MIGRATOR, ROLES, bootstrap_roles, create_database, prepare_database
 from parley.embedded.ports import find_free_ports
 from parley.embedded.postgres import FORGETFUL, PostgresCluster
 from parley.embedded.problems import CannotStart
@@ -36,6 +43,18 @@ class ThrowawayServices:
     def admin_url(self) -> str:
         """The superuser's DSN (for preparing and inspecting, never for the code under test)."""
         return self.cluster.admin_url()
+
+    def environment(self, database: str) -> dict[str, str]:
+        """What a process of Parley must be told to use a database here."""
+        urls = self.role_urls(database)
+        return {
+            "DATABASE_URL": urls["app_rw"],
+            "PARLEY_PLATFORM_DATABASE_URL": urls["app_platform"],
+            "PARLEY_MIGRATOR_DATABASE_URL": urls[MIGRATOR],
+            "VALKEY_URL": self.valkey_url,
+            "PARLEY_SECRET_KEY": secrets.token_urlsafe(64),
+            "PARLEY_ENCRYPTION_KEYS": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+        }
 
     @property
     def valkey_url(self) -> str:
@@ -100,9 +119,23 @@ def start_throwaway_services(directory: Path) -> Iterator[ThrowawayServices]:
         yield ThrowawayServices(cluster, valkey, passwords)
 
 
-def _wait(process: Popen[bytes], is_ready: Callable[[], bool], name: str, directory: Path) -> None:
+def _wait(process: subprocess.Popen[bytes], is_ready: Callable[[], bool], name: str, directory: Path) -> None:
     deadline = time.monotonic() + _STARTUP_SECONDS
     while not is_ready():
         if process.poll() is not None or time.monotonic() > deadline:
             raise CannotStart(f"{name} did not start; its words are in {directory / 'services.log'}.")
         time.sleep(0.05)
+
+
+def main(command: Sequence[str]) -> int:
+    """Run a command beside throw-away services; its exit code."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="parley-"))
+        services = stack.enter_context(start_throwaway_services(Path(folder)))
+        services.create_database("parley")
+        environment = os.environ | services.environment("parley") | {"PARLEY_DATA_DIR": folder}
+        return subprocess.run(command, env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
