@@ -34,24 +34,27 @@ def padded_input(input_tokens: int) -> int:
 
 
 def worst_case(price: Price, *, input_tokens: int, max_output_tokens: int) -> Decimal:
-    """The most that one call can cost, in US dollars: what a reservation sets aside.
-
-    Cached input can be dearer than other input (a price of writing the cache), so the higher counts.
-    """
-    dearest_input = max(price.input_per_million, price.cached_input_per_million or Decimal(0))
-    dollars = (
-        padded_input(input_tokens) * dearest_input + max_output_tokens * price.output_per_million
-    ) / _MILLION
+    """The most that one call can cost, in US dollars: what a reservation sets aside."""
+    dollars = (_worst_input(price, input_tokens) + max_output_tokens * price.output_per_million) / _MILLION
     return dollars.quantize(QUANTUM, rounding=ROUND_CEILING)
 
 
 def affordable_output(price: Price, *, input_tokens: int, available: Decimal) -> int:
-    """The largest number of output tokens whose worst case fits into `available` dollars, or 0."""
-    left = available - worst_case(price, input_tokens=input_tokens, max_output_tokens=0)
+    """The largest number of output tokens whose worst case fits into `available` dollars, or 0.
+
+    `available` comes from a money column: a whole number of billionths, so that rounding up cannot pass it.
+    """
+    left = available * _MILLION - _worst_input(price, input_tokens)
     if left < 0 or not price.output_per_million:
         return 0
-    tokens = int(left * _MILLION / price.output_per_million)
-    # Rounding each part up by itself can overshoot by one quantum.
-    while tokens and worst_case(price, input_tokens=input_tokens, max_output_tokens=tokens) > available:
-        tokens -= 1
-    return tokens
+    return int(left // price.output_per_million)
+
+
+def _worst_input(price: Price, input_tokens: int) -> Decimal:
+    """Millionths of dollars for the padded input.
+
+    Cached input can be dearer than other input (a price of writing the cache), so the higher one counts.
+    """
+    return padded_input(input_tokens) * max(
+        price.input_per_million, price.cached_input_per_million or Decimal(0)
+    )

@@ -69,7 +69,12 @@ class Migration(migrations.Migration):
                 (
                     "purpose",
                     models.CharField(
-                        choices=[("chat", "Answering"), ("embed", "Search"), ("judge", "Judging"), ("evaluation", "Evaluation")],
+                        choices=[
+                            ("chat", "Answering"),
+                            ("embed", "Search"),
+                            ("judge", "Judging"),
+                            ("evaluation", "Evaluation"),
+                        ],
                         max_length=16,
                     ),
                 ),
@@ -236,7 +241,12 @@ class Migration(migrations.Migration):
                 (
                     "purpose",
                     models.CharField(
-                        choices=[("chat", "Answering"), ("embed", "Search"), ("judge", "Judging"), ("evaluation", "Evaluation")],
+                        choices=[
+                            ("chat", "Answering"),
+                            ("embed", "Search"),
+                            ("judge", "Judging"),
+                            ("evaluation", "Evaluation"),
+                        ],
                         max_length=16,
                     ),
                 ),
@@ -319,7 +329,12 @@ class Migration(migrations.Migration):
                 (
                     "purpose",
                     models.CharField(
-                        choices=[("chat", "Answering"), ("embed", "Search"), ("judge", "Judging"), ("evaluation", "Evaluation")],
+                        choices=[
+                            ("chat", "Answering"),
+                            ("embed", "Search"),
+                            ("judge", "Judging"),
+                            ("evaluation", "Evaluation"),
+                        ],
                         max_length=16,
                     ),
                 ),

@@ -46,7 +46,7 @@ _BY_ADDRESS = {entry.base_url: entry for entry in KNOWN_PROVIDERS if entry.base_
 def price_list_name(*, kind: str, litellm_provider: str, base_url: str) -> str | None:
     """The provider's name in the price list; None for a server of one's own, which has no list price."""
     if kind == "litellm":
-        return litellm_provider or None
+        return litellm_provider if not base_url else None
     if not base_url:
         return "openai"
     known = _BY_ADDRESS.get(base_url.rstrip("/"))
