@@ -146,7 +146,7 @@ def _by_ref(ref: UUID | str) -> dict[str, Any]:
 
 def _public(row: Assistant) -> PublicAssistant:
     return PublicAssistant(
-        tenant_id=cast(UUID, row.tenant_id),
+        tenant_id=cast("UUID", row.tenant_id),
         assistant_id=row.id,
         slug=row.slug,
         name=row.name,
