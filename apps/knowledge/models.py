@@ -48,7 +48,8 @@ class Document(TenantOwned):
     status = models.CharField(max_length=12, choices=DocumentStatus.choices, default=DocumentStatus.QUEUED)
     progress = models.FloatField(default=0.0)
     error = models.CharField(max_length=500, blank=True)
-    # `attempt` only ever rises: it is the fencing token of whoever indexes. `tries` counts since the last request.
+    # `attempt` only ever rises: it is the fencing token of whoever indexes. `tries` counts since the last
+    # request.
     attempt = models.PositiveIntegerField(default=0)
     tries = models.PositiveSmallIntegerField(default=0)
     lease_expires_at = models.DateTimeField(null=True)
@@ -76,7 +77,8 @@ class Document(TenantOwned):
         indexes = [
             models.Index(
                 fields=["status", "lease_expires_at"],
-                condition=~Q(status__in=[DocumentStatus.INDEXED, DocumentStatus.FAILED]) | Q(deleted_at__isnull=False),
+                condition=~Q(status__in=[DocumentStatus.INDEXED, DocumentStatus.FAILED])
+                | Q(deleted_at__isnull=False),
                 name="knowledge_document_open",
             ),
         ]
@@ -102,12 +104,14 @@ class DocumentVersion(TenantOwned):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["tenant", "document", "number"], name="knowledge_version_number_key")
+            models.UniqueConstraint(
+                fields=["tenant", "document", "number"], name="knowledge_version_number_key"
+            )
         ]
 
 
 class OriginalFile(TenantOwned):
-    """The bytes as uploaded, in PostgreSQL: web and worker may run on different machines, backups stay consistent."""
+    """The bytes as uploaded, in PostgreSQL: web and worker may be two machines, backups stay whole."""
 
     document_version = TenantForeignKey(DocumentVersion, on_delete=models.CASCADE, related_name="+")
     content = models.BinaryField()
@@ -119,7 +123,7 @@ class OriginalFile(TenantOwned):
 
 
 class Chunk(TenantOwned):
-    """A piece of a document as the model and the reader see it; never changed, only replaced with its version."""
+    """A piece of a document as model and reader see it; never changed, only replaced with its version."""
 
     knowledge_base = TenantForeignKey(KnowledgeBase, on_delete=models.CASCADE, related_name="+")
     document = TenantForeignKey(Document, on_delete=models.CASCADE, related_name="chunks")
@@ -141,13 +145,17 @@ class Chunk(TenantOwned):
 class ChunkVector(TenantOwned):
     """The meaning of a chunk: narrow and stored in line, so that an exact scan reads nothing else."""
 
-    knowledge_base = TenantForeignKey(KnowledgeBase, on_delete=models.CASCADE, related_name="+", db_index=False)
+    knowledge_base = TenantForeignKey(
+        KnowledgeBase, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
     document = TenantForeignKey(Document, on_delete=models.CASCADE, related_name="+")
     chunk = TenantForeignKey(Chunk, on_delete=models.CASCADE, related_name="+", db_index=False)
     embedding = HalfVectorField(dimensions=DIMENSIONS)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["tenant", "chunk"], name="knowledge_chunkvector_chunk_key")]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "chunk"], name="knowledge_chunkvector_chunk_key")
+        ]
         indexes = [
             models.Index(fields=["tenant", "knowledge_base"], name="knowledge_chunkvector_base"),
             HnswIndex(
@@ -166,11 +174,15 @@ class ChunkTerms(TenantOwned):
     No GIN index: `@@` is not leakproof, so PostgreSQL never uses one below row-level security (safety.md §1).
     """
 
-    knowledge_base = TenantForeignKey(KnowledgeBase, on_delete=models.CASCADE, related_name="+", db_index=False)
+    knowledge_base = TenantForeignKey(
+        KnowledgeBase, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
     document = TenantForeignKey(Document, on_delete=models.CASCADE, related_name="+")
     chunk = TenantForeignKey(Chunk, on_delete=models.CASCADE, related_name="+", db_index=False)
     terms = SearchVectorField()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["tenant", "chunk"], name="knowledge_chunkterms_chunk_key")]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "chunk"], name="knowledge_chunkterms_chunk_key")
+        ]
         indexes = [models.Index(fields=["tenant", "knowledge_base"], name="knowledge_chunkterms_base")]

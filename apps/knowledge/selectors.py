@@ -29,11 +29,13 @@ _NO_BASE = "There is no such knowledge base."
 _NO_DOCUMENT = "There is no such document."
 
 
-def list_knowledge_bases() -> QuerySet[KnowledgeBase]:
-    """Knowledge bases of the ambient tenant, newest first, with `document_count`, `chunk_total`, `failed_count` and
-    `unfinished_count`."""
+def list_knowledge_bases() -> QuerySet[Any]:
+    """Knowledge bases of the ambient tenant, newest first.
+
+    With `document_count`, `failed_count`, `unfinished_count`, `chunk_total` and `size_total`.
+    """
     alive = Q(documents__deleted_at=None)
-    bases: QuerySet[KnowledgeBase] = KnowledgeBase.objects.annotate(
+    bases: QuerySet[Any] = KnowledgeBase.objects.annotate(
         document_count=Count("documents", filter=alive),
         failed_count=Count("documents", filter=alive & Q(documents__status=DocumentStatus.FAILED)),
         unfinished_count=Count("documents", filter=alive & Q(documents__status__in=UNFINISHED)),
@@ -53,7 +55,9 @@ def get_knowledge_base(knowledge_base_id: UUID) -> KnowledgeBase:
 
 def list_documents(*, knowledge_base_id: UUID) -> QuerySet[Document]:
     """Documents of a knowledge base that are not deleted, newest first."""
-    documents: QuerySet[Document] = Document.objects.filter(knowledge_base_id=knowledge_base_id, deleted_at=None)
+    documents: QuerySet[Document] = Document.objects.filter(
+        knowledge_base_id=knowledge_base_id, deleted_at=None
+    )
     return documents.order_by("-id")
 
 
@@ -77,9 +81,9 @@ def list_chunks(*, document_id: UUID) -> QuerySet[Chunk]:
 def search(*, knowledge_base_ids: Sequence[UUID], query: str, limit: int = 8) -> list[Passage]:
     """The passages of these knowledge bases that fit a question best, best first.
 
-    Words and meaning are looked up separately and fused by rank. Unknown bases are ignored. Without an embedder the words
-    alone decide. Call it without a transaction and with an ambient tenant: the question is embedded first, then one
-    transaction reads. Raises `Invalid` for a question that is empty or too long.
+    Words and meaning are looked up separately and fused by rank. Unknown bases are ignored. Without an
+    embedder the words alone decide. Call it without a transaction and with an ambient tenant: the question is
+    embedded first, then one transaction reads. Raises `Invalid` for a question that is empty or too long.
     """
     question = " ".join(query.split())
     if not question:
@@ -129,7 +133,9 @@ def _passages(
 ) -> list[Passage]:
     chunks: dict[UUID, Any] = {
         chunk.id: chunk
-        for chunk in Chunk.objects.filter(id__in=list(scores), document__deleted_at=None).select_related("document")
+        for chunk in Chunk.objects.filter(id__in=list(scores), document__deleted_at=None).select_related(
+            "document"
+        )
     }
     similarities = {hit.chunk_id: hit.similarity for hit in by_vector}
     worded = {hit.chunk_id for hit in by_words}

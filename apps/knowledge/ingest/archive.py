@@ -5,30 +5,43 @@ from __future__ import annotations
 import io
 import zipfile
 
-from . import limits
-from .blocks import Unreadable
+from apps.knowledge.ingest import limits
+from apps.knowledge.ingest.blocks import Unreadable
 
 _STRICT = b"http://purl.oclc.org/ooxml/"
 _STRICT_TO_TRANSITIONAL = (
-    (b"http://purl.oclc.org/ooxml/officeDocument/relationships", b"http://schemas.openxmlformats.org/officeDocument/2006/relationships"),
-    (b"http://purl.oclc.org/ooxml/wordprocessingml/main", b"http://schemas.openxmlformats.org/wordprocessingml/2006/main"),
-    (b"http://purl.oclc.org/ooxml/officeDocument/math", b"http://schemas.openxmlformats.org/officeDocument/2006/math"),
+    (
+        b"http://purl.oclc.org/ooxml/officeDocument/relationships",
+        b"http://schemas.openxmlformats.org/officeDocument/2006/relationships",
+    ),
+    (
+        b"http://purl.oclc.org/ooxml/wordprocessingml/main",
+        b"http://schemas.openxmlformats.org/wordprocessingml/2006/main",
+    ),
+    (
+        b"http://purl.oclc.org/ooxml/officeDocument/math",
+        b"http://schemas.openxmlformats.org/officeDocument/2006/math",
+    ),
     (b"http://purl.oclc.org/ooxml/drawingml/main", b"http://schemas.openxmlformats.org/drawingml/2006/main"),
 )
 _NEEDED_FOLDERS = ("word/media/", "word/embeddings/", "word/fonts/")
 
 
 def office_container(content: bytes) -> io.BytesIO:
-    """A safe copy of an office file: pictures and embedded files left out, "strict" names turned into usual ones.
+    """A safe copy of an office file: pictures and embedded files left out, "strict" names turned into usual
+    ones.
 
-    Raises `Unreadable` for archives that are damaged, encrypted, too large unpacked, or whose XML declares a DTD.
+    Raises `Unreadable` for archives that are damaged, encrypted, too large unpacked, or whose XML declares a
+    DTD.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             _require_harmless(archive.infolist(), len(content))
             return _copy(archive)
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, EOFError, RuntimeError) as error:
-        raise Unreadable("The document is damaged or encrypted. Save it again without a password and upload it.") from error
+        raise Unreadable(
+            "The document is damaged or encrypted. Save it again without a password and upload it."
+        ) from error
 
 
 def _require_harmless(entries: list[zipfile.ZipInfo], size: int) -> None:
@@ -60,7 +73,9 @@ def _copy(archive: zipfile.ZipFile) -> io.BytesIO:
 
 def _plain_xml(part: bytes) -> bytes:
     if b"<!DOCTYPE" in part or b"<!ENTITY" in part:
-        raise Unreadable("The document declares XML entities, which no word processor writes. It was not opened.")
+        raise Unreadable(
+            "The document declares XML entities, which no word processor writes. It was not opened."
+        )
     if _STRICT in part:
         for strict, transitional in _STRICT_TO_TRANSITIONAL:
             part = part.replace(strict, transitional)

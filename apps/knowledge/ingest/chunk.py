@@ -1,4 +1,4 @@
-"""Cuts a document along its own structure: one thought per chunk, its headings with it, tables and code whole."""
+"""Cuts a document along its own structure: a chunk is one thought under its headings; tables stay whole."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from itertools import groupby
 
 from semantic_text_splitter import TextSplitter
 
-from .blocks import Block, ExtractedDocument
-from .tokens import count_tokens, word_pieces
+from apps.knowledge.ingest.blocks import Block, ExtractedDocument
+from apps.knowledge.ingest.tokens import count_tokens, word_pieces
 
 # The embedder reads 256 word pieces; headings, frame marks and a margin are taken off.
 TARGET_TOKENS = 220
 SMALL_TOKENS = 40
 MAX_CONTEXT_TOKENS = 48
-HEADING_SEPARATOR = " › "
+HEADING_SEPARATOR = " \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} "
 _MAX_HEADER_ROW_TOKENS = 60
 
 
@@ -58,7 +58,9 @@ def embedded_text(title: str, headings: Sequence[str], text: str) -> str:
 
 def chunk(document: ExtractedDocument) -> list[ChunkDraft]:
     """Chunks in reading order, deterministic for equal documents; empty only for a document without words."""
-    return [_draft(ordinal, pieces, document.title) for ordinal, pieces in enumerate(_pack(_pieces(document)))]
+    return [
+        _draft(ordinal, pieces, document.title) for ordinal, pieces in enumerate(_pack(_pieces(document)))
+    ]
 
 
 def _pieces(document: ExtractedDocument) -> Iterator[_Piece]:
@@ -92,8 +94,7 @@ def _pack(pieces: Iterable[_Piece]) -> Iterator[list[_Piece]]:
         if pending and not (len(parts) == 1 and _may_join(pending, parts[0])):
             yield pending
             pending = []
-        for part in parts[:-1]:
-            yield part
+        yield from parts[:-1]
         pending = pending + parts[-1]
     if pending:
         yield pending
@@ -120,7 +121,7 @@ def _may_join(pending: list[_Piece], part: list[_Piece]) -> bool:
     last, first = pending[-1].path, part[0].path
     if _size(pending) >= SMALL_TOKENS and _size(part) >= SMALL_TOKENS:
         return False
-    is_kin = bool(_common([last, first])) or len(last) <= 1 and len(first) <= 1
+    is_kin = bool(_common([last, first])) or (len(last) <= 1 and len(first) <= 1)
     inlined = sum(_tokens_of_path(path) for path in {piece.path for piece in pending + part})
     return is_kin and _size(pending) + _size(part) + inlined <= TARGET_TOKENS
 
@@ -153,7 +154,7 @@ def _location(pieces: Sequence[_Piece], headings: tuple[str, ...], ordinal: int)
     pages = [piece.page for piece in pieces if piece.page is not None]
     if pages:
         first, last = min(pages), max(pages)
-        return f"page {first}" if first == last else f"pages {first}–{last}"
+        return f"page {first}" if first == last else f"pages {first}\N{EN DASH}{last}"
     path = headings or pieces[0].path
     return HEADING_SEPARATOR.join(path[-3:]) if path else f"part {ordinal + 1}"
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .blocks import ExtractedDocument, Unreadable
-from .formats.docx import read_docx
-from .formats.html import read_html
-from .formats.markdown import read_markdown
-from .formats.pdf import read_pdf
-from .formats.text import read_text, require_text
-from .sniff import Format, sniff
+from apps.knowledge.ingest.blocks import ExtractedDocument, Unreadable
+from apps.knowledge.ingest.formats.docx import read_docx
+from apps.knowledge.ingest.formats.html import read_html
+from apps.knowledge.ingest.formats.markdown import read_markdown
+from apps.knowledge.ingest.formats.pdf import read_pdf
+from apps.knowledge.ingest.formats.text import read_text, require_text
+from apps.knowledge.ingest.sniff import Format, sniff
 
 _READERS: dict[Format, Callable[[bytes], ExtractedDocument]] = {
     "pdf": read_pdf,
@@ -31,5 +31,7 @@ def extract(content: bytes, name: str = "") -> ExtractedDocument:
     try:
         document = _READERS[found](content)
     except (RecursionError, AssertionError) as error:
-        raise Unreadable("The file is nested too deeply to be read. Export it again in a simpler form.") from error
+        raise Unreadable(
+            "The file is nested too deeply to be read. Export it again in a simpler form."
+        ) from error
     return require_text(document, "The file was read, but it holds no words. Check that it is the right one.")

@@ -1,7 +1,8 @@
-"""Extraction in a process of its own: whatever a file does to a parser, the worker lives and the owner gets a sentence.
+"""Extraction in a process of its own: whatever a file does to a parser, the worker lives and the owner gets a
+sentence.
 
-Promise L-14. The process is kept warm and forks per file, because starting an interpreter with all parsers costs more than
-reading most documents.
+Promise L-14. The process is kept warm and forks per file, because starting an interpreter with all parsers
+costs more than reading most documents.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ from typing import Any
 
 import structlog
 
-from . import limits
-from .blocks import ExtractedDocument, Unreadable
+from apps.knowledge.ingest import limits
+from apps.knowledge.ingest.blocks import ExtractedDocument, Unreadable
 
 log = structlog.get_logger(__name__)
 
 _MODULE = "apps.knowledge.ingest.sandbox_process"
 _GRACE_SECONDS = 10.0
 _SENTENCES = {
-    "timeout": "Reading this file took too long and was stopped. Split it into smaller parts and upload those.",
-    "memory": "Reading this file needed too much memory and was stopped. Split it into smaller parts and upload those.",
-    "crashed": "This file made its reader fail; it is probably damaged. Export it again and upload the result.",
+    "timeout": "Reading this file took too long and was stopped. Split it and upload the parts.",
+    "memory": "Reading this file needed too much memory and was stopped. Split it and upload the parts.",
+    "crashed": "This file made its reader fail; it is probably damaged. Export it again and upload that.",
 }
 
 
@@ -43,7 +44,7 @@ class SandboxLimits:
 
 
 class Sandbox:
-    """One warm extraction process and the line to it. Files are read one at a time; threads wait their turn."""
+    """One warm extraction process and the line to it. Files are read one by one; threads wait their turn."""
 
     def __init__(self, allowed: SandboxLimits | None = None) -> None:
         self._allowed = allowed or SandboxLimits()
@@ -71,7 +72,8 @@ class Sandbox:
                 self._stop()
                 log.warning("knowledge.sandbox_lost", attempt=attempt, error=type(error).__name__)
             except BaseException:
-                # An interruption between question and answer (a task's time limit) would leave the line out of step.
+                # An interruption between question and answer (a task's time limit) would leave the line out
+                # of step.
                 self._stop()
                 raise
         return {"outcome": "crashed"}
@@ -106,7 +108,7 @@ class Sandbox:
     def _start(self) -> socket.socket:
         mine, theirs = socket.socketpair()
         with theirs:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 # our own module, no word of a user
                 [sys.executable, "-P", "-m", _MODULE, str(theirs.fileno())],
                 pass_fds=(theirs.fileno(),),
                 env=_environment(),
@@ -132,7 +134,10 @@ class Sandbox:
 def _environment() -> dict[str, str]:
     """Only what an interpreter needs: no database address, no key, no token."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TMPDIR") if name in os.environ}
-    return kept | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PYTHONDONTWRITEBYTECODE": "1"}
+    return kept | {
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
 
 
 def _read_line(connection: socket.socket) -> dict[str, Any]:
@@ -152,7 +157,9 @@ def _document(answer: dict[str, Any]) -> ExtractedDocument:
     if "problem" in answer:
         raise Unreadable(str(answer["problem"]))
     outcome = str(answer.get("outcome", "crashed"))
-    log.warning("knowledge.extraction_stopped", outcome=outcome, signal=answer.get("signal"), kind=answer.get("kind"))
+    log.warning(
+        "knowledge.extraction_stopped", outcome=outcome, signal=answer.get("signal"), kind=answer.get("kind")
+    )
     raise Unreadable(_SENTENCES.get(outcome, _SENTENCES["crashed"]))
 
 

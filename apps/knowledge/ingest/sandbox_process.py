@@ -1,7 +1,9 @@
-"""The other side of the sandbox: a process that knows no secret, forks once per file and locks the fork up (L-14).
+"""The other side of the sandbox: a process that knows no secret, forks once per file and locks the fork up
+(L-14).
 
-Started as `python -m apps.knowledge.ingest.sandbox_process FD`. It imports the parsers once; each request then costs a
-fork (a few milliseconds) instead of an interpreter start. It ends when its owner closes the socket or dies.
+Started as `python -m apps.knowledge.ingest.sandbox_process FD`. It imports the parsers once; each request
+then costs a fork (a few milliseconds) instead of an interpreter start. It ends when its owner closes the
+socket or dies.
 """
 
 from __future__ import annotations
@@ -18,17 +20,17 @@ import time
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from . import limits
-from .blocks import Unreadable
-from .extract import extract
+from apps.knowledge.ingest import limits
+from apps.knowledge.ingest.blocks import Unreadable
+from apps.knowledge.ingest.extract import extract
 
 _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWNET = 0x40000000
 _MAX_REQUEST_BYTES = 65_536
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _FORBIDDEN_EVENTS = (
-    "socket.", "subprocess.", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "os.system", "os.remove", "os.rename",
-    "os.link", "os.symlink", "os.kill", "shutil.", "ftplib.", "urllib.", "http.client",
+    "socket.", "subprocess.", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "os.system", "os.remove",
+    "os.rename", "os.link", "os.symlink", "os.kill", "shutil.", "ftplib.", "urllib.", "http.client",
 )  # fmt: skip
 
 
@@ -80,16 +82,16 @@ def _run_fork(connection: socket.socket, source: int, target: int, request: dict
 
 
 def _wait(alive: int, connection: socket.socket, seconds: float) -> str:
-    """`alive` reads as closed when the fork ends; the connection becomes readable only when the owner is gone."""
+    """`alive` reads as closed when the fork ends; the connection only when the owner is gone."""
     deadline = time.monotonic() + seconds
     while True:
         left = deadline - time.monotonic()
         if left <= 0:
             return "timeout"
-        readable, _, _ = select.select([alive, connection], [], [], left)
+        readable, _, _ = select.select([alive, connection.fileno()], [], [], left)
         if alive in readable:
             return "ended"
-        if connection in readable:
+        if connection.fileno() in readable:
             return "abandoned"
 
 

@@ -10,9 +10,9 @@ from typing import Literal
 
 import puremagic
 
-from . import limits
-from .blocks import Unreadable
-from .formats.text import decode
+from apps.knowledge.ingest import limits
+from apps.knowledge.ingest.blocks import Unreadable
+from apps.knowledge.ingest.formats.text import decode
 
 Format = Literal["pdf", "docx", "html", "markdown", "text"]
 
@@ -46,11 +46,16 @@ _NAMES: dict[Format, str] = {
     "markdown": "Markdown",
     "text": "plain text",
 }
-_HTML_START = re.compile(r"^\s*(?:<\?xml[^>]*\?>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S)
-_HTML_TAG = re.compile(r"</?(?:p|div|h[1-6]|ul|ol|li|table|article|section|span|br|a|main|pre)\b[^>]*>", re.I)
-_XML_START = re.compile(r"^\s*<\?xml\b|^\s*<svg\b", re.I)
+_HTML_START = re.compile(
+    r"^\s*(?:<\?xml[^>]*\?>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_HTML_TAG = re.compile(
+    r"</?(?:p|div|h[1-6]|ul|ol|li|table|article|section|span|br|a|main|pre)\b[^>]*>", re.IGNORECASE
+)
+_XML_START = re.compile(r"^\s*<\?xml\b|^\s*<svg\b", re.IGNORECASE)
 _MARKDOWN_SIGNS = re.compile(
-    r"^#{1,6} \S|^```|^\s*[-*+] \S|^\|.+\|\s*$|\[[^\]\n]+\]\([^)\n]+\)|\*\*[^*\n]+\*\*", re.M
+    r"^#{1,6} \S|^```|^\s*[-*+] \S|^\|.+\|\s*$|\[[^\]\n]+\]\([^)\n]+\)|\*\*[^*\n]+\*\*", re.MULTILINE
 )
 
 
@@ -106,18 +111,30 @@ def _zip_format(content: bytes) -> Format:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             names = {info.filename for info in archive.infolist()}
     except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, RuntimeError) as error:
-        raise Unreadable("The file is damaged: its archive cannot be opened. Save it again and upload it.") from error
-    if "word/document.xml" in names or ("[Content_Types].xml" in names and any(n.startswith("word/") for n in names)):
+        raise Unreadable(
+            "The file is damaged: its archive cannot be opened. Save it again and upload it."
+        ) from error
+    if "word/document.xml" in names or (
+        "[Content_Types].xml" in names and any(n.startswith("word/") for n in names)
+    ):
         return "docx"
-    for prefix, what in (("xl/", "Excel workbooks"), ("ppt/", "PowerPoint slides"), ("META-INF/container.xml", "EPUB books")):
+    for prefix, what in (
+        ("xl/", "Excel workbooks"),
+        ("ppt/", "PowerPoint slides"),
+        ("META-INF/container.xml", "EPUB books"),
+    ):
         if any(name.startswith(prefix) for name in names):
             raise Unreadable(f"{what} cannot be read yet. Save the file as PDF and upload that.")
-    raise Unreadable(f"ZIP archives are not opened. Unpack it and upload the files inside. Parley reads {READABLE}.")
+    raise Unreadable(
+        f"ZIP archives are not opened. Unpack it and upload the files inside. Parley reads {READABLE}."
+    )
 
 
 def _text_format(content: bytes, extension: str) -> Format:
     if looks_binary(content):
-        raise Unreadable(f"This looks like {_describe(content)}, which holds no text to read. Parley reads {READABLE}.")
+        raise Unreadable(
+            f"This looks like {_describe(content)}, which holds no text to read. Parley reads {READABLE}."
+        )
     head = decode(content[:65_536], is_complete=len(content) <= 65_536)
     if _HTML_START.match(head[:4096]):
         return "html"

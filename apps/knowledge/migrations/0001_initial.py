@@ -2,284 +2,581 @@
 
 import django.contrib.postgres.search
 import django.db.models.deletion
-import parley.db.ids
-import parley.tenancy.constraints
-import parley.tenancy.context
-import parley.tenancy.models
 import pgvector.django.halfvec
 import pgvector.django.indexes
 from django.db import migrations, models
 
+import parley.db.ids
+import parley.tenancy.constraints
+import parley.tenancy.context
+import parley.tenancy.models
+
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('tenants', '0001_initial'),
+        ("tenants", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Document',
+            name="Document",
             fields=[
-                ('id', models.UUIDField(default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('name', models.CharField(max_length=255)),
-                ('title', models.CharField(blank=True, max_length=300)),
-                ('media_type', models.CharField(max_length=100)),
-                ('size_bytes', models.PositiveBigIntegerField()),
-                ('content_hash', models.CharField(max_length=64)),
-                ('version_number', models.PositiveIntegerField(default=1)),
-                ('page_count', models.PositiveIntegerField(null=True)),
-                ('chunk_count', models.PositiveIntegerField(default=0)),
-                ('status', models.CharField(choices=[('queued', 'Queued'), ('extracting', 'Extracting'), ('chunking', 'Chunking'), ('embedding', 'Embedding'), ('indexed', 'Indexed'), ('failed', 'Failed')], default='queued', max_length=12)),
-                ('progress', models.FloatField(default=0.0)),
-                ('error', models.CharField(blank=True, max_length=500)),
-                ('attempt', models.PositiveIntegerField(default=0)),
-                ('tries', models.PositiveSmallIntegerField(default=0)),
-                ('lease_expires_at', models.DateTimeField(null=True)),
-                ('run_after', models.DateTimeField(null=True)),
-                ('indexed_at', models.DateTimeField(null=True)),
-                ('deleted_at', models.DateTimeField(null=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('tenant', models.ForeignKey(default=parley.tenancy.context.require_tenant_id, editable=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("name", models.CharField(max_length=255)),
+                ("title", models.CharField(blank=True, max_length=300)),
+                ("media_type", models.CharField(max_length=100)),
+                ("size_bytes", models.PositiveBigIntegerField()),
+                ("content_hash", models.CharField(max_length=64)),
+                ("version_number", models.PositiveIntegerField(default=1)),
+                ("page_count", models.PositiveIntegerField(null=True)),
+                ("chunk_count", models.PositiveIntegerField(default=0)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("queued", "Queued"),
+                            ("extracting", "Extracting"),
+                            ("chunking", "Chunking"),
+                            ("embedding", "Embedding"),
+                            ("indexed", "Indexed"),
+                            ("failed", "Failed"),
+                        ],
+                        default="queued",
+                        max_length=12,
+                    ),
+                ),
+                ("progress", models.FloatField(default=0.0)),
+                ("error", models.CharField(blank=True, max_length=500)),
+                ("attempt", models.PositiveIntegerField(default=0)),
+                ("tries", models.PositiveSmallIntegerField(default=0)),
+                ("lease_expires_at", models.DateTimeField(null=True)),
+                ("run_after", models.DateTimeField(null=True)),
+                ("indexed_at", models.DateTimeField(null=True)),
+                ("deleted_at", models.DateTimeField(null=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        default=parley.tenancy.context.require_tenant_id,
+                        editable=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="tenants.tenant",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='DocumentVersion',
+            name="DocumentVersion",
             fields=[
-                ('id', models.UUIDField(default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('number', models.PositiveIntegerField()),
-                ('name', models.CharField(max_length=255)),
-                ('media_type', models.CharField(max_length=100)),
-                ('size_bytes', models.PositiveBigIntegerField()),
-                ('content_hash', models.CharField(max_length=64)),
-                ('document', parley.tenancy.models.TenantForeignKey(db_constraint=False, on_delete=django.db.models.deletion.CASCADE, related_name='versions', to='knowledge.document')),
-                ('tenant', models.ForeignKey(default=parley.tenancy.context.require_tenant_id, editable=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("number", models.PositiveIntegerField()),
+                ("name", models.CharField(max_length=255)),
+                ("media_type", models.CharField(max_length=100)),
+                ("size_bytes", models.PositiveBigIntegerField()),
+                ("content_hash", models.CharField(max_length=64)),
+                (
+                    "document",
+                    parley.tenancy.models.TenantForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="versions",
+                        to="knowledge.document",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        default=parley.tenancy.context.require_tenant_id,
+                        editable=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="tenants.tenant",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Chunk',
+            name="Chunk",
             fields=[
-                ('id', models.UUIDField(default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('ordinal', models.PositiveIntegerField()),
-                ('text', models.TextField()),
-                ('headings', models.JSONField(default=list)),
-                ('location', models.CharField(max_length=500)),
-                ('token_count', models.PositiveIntegerField()),
-                ('tenant', models.ForeignKey(default=parley.tenancy.context.require_tenant_id, editable=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant')),
-                ('document', parley.tenancy.models.TenantForeignKey(db_constraint=False, on_delete=django.db.models.deletion.CASCADE, related_name='chunks', to='knowledge.document')),
-                ('document_version', parley.tenancy.models.TenantForeignKey(db_constraint=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='knowledge.documentversion')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("ordinal", models.PositiveIntegerField()),
+                ("text", models.TextField()),
+                ("headings", models.JSONField(default=list)),
+                ("location", models.CharField(max_length=500)),
+                ("token_count", models.PositiveIntegerField()),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        default=parley.tenancy.context.require_tenant_id,
+                        editable=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="tenants.tenant",
+                    ),
+                ),
+                (
+                    "document",
+                    parley.tenancy.models.TenantForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="chunks",
+                        to="knowledge.document",
+                    ),
+                ),
+                (
+                    "document_version",
+                    parley.tenancy.models.TenantForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="knowledge.documentversion",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='KnowledgeBase',
+            name="KnowledgeBase",
             fields=[
-                ('id', models.UUIDField(default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('name', models.CharField(max_length=120)),
-                ('description', models.CharField(blank=True, max_length=500)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('tenant', models.ForeignKey(default=parley.tenancy.context.require_tenant_id, editable=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("name", models.CharField(max_length=120)),
+                ("description", models.CharField(blank=True, max_length=500)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        default=parley.tenancy.context.require_tenant_id,
+                        editable=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="tenants.tenant",
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='document',
-            name='knowledge_base',
-            field=parley.tenancy.models.TenantForeignKey(db_constraint=False, on_delete=django.db.models.deletion.CASCADE, related_name='documents', to='knowledge.knowledgebase'),
+            model_name="document",
+            name="knowledge_base",
+            field=parley.tenancy.models.TenantForeignKey(
+                db_constraint=False,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="documents",
+                to="knowledge.knowledgebase",
+            ),
         ),
         migrations.CreateModel(
-            name='ChunkVector',
+            name="ChunkVector",
             fields=[
-                ('id', models.UUIDField(default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('embedding', pgvector.django.halfvec.HalfVectorField(dimensions=384)),
-                ('chunk', parley.tenancy.models.TenantForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='knowledge.chunk')),
-                ('tenant', models.ForeignKey(default=parley.tenancy.context.require_tenant_id, editable=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant')),
-                ('document', parley.tenancy.models.TenantForeignKey(db_constraint=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='knowledge.document')),
-                ('knowledge_base', parley.tenancy.models.TenantForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='knowledge.knowledgebase')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("embedding", pgvector.django.halfvec.HalfVectorField(dimensions=384)),
+                (
+                    "chunk",
+                    parley.tenancy.models.TenantForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="knowledge.chunk",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        default=parley.tenancy.context.require_tenant_id,
+                        editable=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="tenants.tenant",
+                    ),
+                ),
+                (
+                    "document",
+                    parley.tenancy.models.TenantForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="knowledge.document",
+                    ),
+                ),
+                (
+                    "knowledge_base",
+                    parley.tenancy.models.TenantForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="knowledge.knowledgebase",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ChunkTerms',
+            name="ChunkTerms",
             fields=[
-                ('id', models.UUIDField(default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('terms', django.contrib.postgres.search.SearchVectorField()),
-                ('chunk', parley.tenancy.models.TenantForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='knowledge.chunk')),
-                ('tenant', models.ForeignKey(default=parley.tenancy.context.require_tenant_id, editable=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant')),
-                ('document', parley.tenancy.models.TenantForeignKey(db_constraint=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='knowledge.document')),
-                ('knowledge_base', parley.tenancy.models.TenantForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='knowledge.knowledgebase')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("terms", django.contrib.postgres.search.SearchVectorField()),
+                (
+                    "chunk",
+                    parley.tenancy.models.TenantForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="knowledge.chunk",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        default=parley.tenancy.context.require_tenant_id,
+                        editable=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="tenants.tenant",
+                    ),
+                ),
+                (
+                    "document",
+                    parley.tenancy.models.TenantForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="knowledge.document",
+                    ),
+                ),
+                (
+                    "knowledge_base",
+                    parley.tenancy.models.TenantForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="knowledge.knowledgebase",
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='chunk',
-            name='knowledge_base',
-            field=parley.tenancy.models.TenantForeignKey(db_constraint=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='knowledge.knowledgebase'),
+            model_name="chunk",
+            name="knowledge_base",
+            field=parley.tenancy.models.TenantForeignKey(
+                db_constraint=False,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="+",
+                to="knowledge.knowledgebase",
+            ),
         ),
         migrations.CreateModel(
-            name='OriginalFile',
+            name="OriginalFile",
             fields=[
-                ('id', models.UUIDField(default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('content', models.BinaryField()),
-                ('document_version', parley.tenancy.models.TenantForeignKey(db_constraint=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='knowledge.documentversion')),
-                ('tenant', models.ForeignKey(default=parley.tenancy.context.require_tenant_id, editable=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("content", models.BinaryField()),
+                (
+                    "document_version",
+                    parley.tenancy.models.TenantForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="knowledge.documentversion",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        default=parley.tenancy.context.require_tenant_id,
+                        editable=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="tenants.tenant",
+                    ),
+                ),
             ],
         ),
         migrations.AddConstraint(
-            model_name='documentversion',
-            constraint=models.UniqueConstraint(fields=('tenant', 'document', 'number'), name='knowledge_version_number_key'),
+            model_name="documentversion",
+            constraint=models.UniqueConstraint(
+                fields=("tenant", "document", "number"), name="knowledge_version_number_key"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='documentversion',
-            constraint=parley.tenancy.constraints.TenantKey(name='knowledge_documentversion_tenant_id_key'),
+            model_name="documentversion",
+            constraint=parley.tenancy.constraints.TenantKey(name="knowledge_documentversion_tenant_id_key"),
         ),
         migrations.AddConstraint(
-            model_name='documentversion',
-            constraint=parley.tenancy.constraints.TenantPolicy(name='knowledge_documentversion_tenant', platform_access='none'),
+            model_name="documentversion",
+            constraint=parley.tenancy.constraints.TenantPolicy(
+                name="knowledge_documentversion_tenant", platform_access="none"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='documentversion',
-            constraint=parley.tenancy.constraints.TenantReference(column='document_id', name='knowledge_documentversion_document_tenant_fk', to_table='knowledge_document'),
+            model_name="documentversion",
+            constraint=parley.tenancy.constraints.TenantReference(
+                column="document_id",
+                name="knowledge_documentversion_document_tenant_fk",
+                to_table="knowledge_document",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='knowledgebase',
-            constraint=parley.tenancy.constraints.TenantKey(name='knowledge_knowledgebase_tenant_id_key'),
+            model_name="knowledgebase",
+            constraint=parley.tenancy.constraints.TenantKey(name="knowledge_knowledgebase_tenant_id_key"),
         ),
         migrations.AddConstraint(
-            model_name='knowledgebase',
-            constraint=parley.tenancy.constraints.TenantPolicy(name='knowledge_knowledgebase_tenant', platform_access='none'),
+            model_name="knowledgebase",
+            constraint=parley.tenancy.constraints.TenantPolicy(
+                name="knowledge_knowledgebase_tenant", platform_access="none"
+            ),
         ),
         migrations.AddIndex(
-            model_name='document',
-            index=models.Index(condition=models.Q(models.Q(('status__in', ['indexed', 'failed']), _negated=True), ('deleted_at__isnull', False), _connector='OR'), fields=['status', 'lease_expires_at'], name='knowledge_document_open'),
+            model_name="document",
+            index=models.Index(
+                condition=models.Q(
+                    models.Q(("status__in", ["indexed", "failed"]), _negated=True),
+                    ("deleted_at__isnull", False),
+                    _connector="OR",
+                ),
+                fields=["status", "lease_expires_at"],
+                name="knowledge_document_open",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='document',
-            constraint=models.UniqueConstraint(condition=models.Q(('deleted_at', None)), fields=('tenant', 'knowledge_base', 'name'), name='knowledge_document_name_key'),
+            model_name="document",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("deleted_at", None)),
+                fields=("tenant", "knowledge_base", "name"),
+                name="knowledge_document_name_key",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='document',
-            constraint=models.UniqueConstraint(condition=models.Q(('deleted_at', None)), fields=('tenant', 'knowledge_base', 'content_hash'), name='knowledge_document_content_key'),
+            model_name="document",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("deleted_at", None)),
+                fields=("tenant", "knowledge_base", "content_hash"),
+                name="knowledge_document_content_key",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='document',
-            constraint=models.CheckConstraint(condition=models.Q(('progress__gte', 0.0), ('progress__lte', 1.0)), name='knowledge_document_progress_range'),
+            model_name="document",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("progress__gte", 0.0), ("progress__lte", 1.0)),
+                name="knowledge_document_progress_range",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='document',
-            constraint=parley.tenancy.constraints.TenantKey(name='knowledge_document_tenant_id_key'),
+            model_name="document",
+            constraint=parley.tenancy.constraints.TenantKey(name="knowledge_document_tenant_id_key"),
         ),
         migrations.AddConstraint(
-            model_name='document',
-            constraint=parley.tenancy.constraints.TenantPolicy(name='knowledge_document_tenant', platform_access='read'),
+            model_name="document",
+            constraint=parley.tenancy.constraints.TenantPolicy(
+                name="knowledge_document_tenant", platform_access="read"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='document',
-            constraint=parley.tenancy.constraints.TenantReference(column='knowledge_base_id', name='knowledge_document_knowledge_base_tenant_fk', to_table='knowledge_knowledgebase'),
+            model_name="document",
+            constraint=parley.tenancy.constraints.TenantReference(
+                column="knowledge_base_id",
+                name="knowledge_document_knowledge_base_tenant_fk",
+                to_table="knowledge_knowledgebase",
+            ),
         ),
         migrations.AddIndex(
-            model_name='chunkvector',
-            index=models.Index(fields=['tenant', 'knowledge_base'], name='knowledge_chunkvector_base'),
+            model_name="chunkvector",
+            index=models.Index(fields=["tenant", "knowledge_base"], name="knowledge_chunkvector_base"),
         ),
         migrations.AddIndex(
-            model_name='chunkvector',
-            index=pgvector.django.indexes.HnswIndex(ef_construction=100, fields=['embedding'], m=16, name='knowledge_chunkvector_hnsw', opclasses=['halfvec_ip_ops']),
+            model_name="chunkvector",
+            index=pgvector.django.indexes.HnswIndex(
+                ef_construction=100,
+                fields=["embedding"],
+                m=16,
+                name="knowledge_chunkvector_hnsw",
+                opclasses=["halfvec_ip_ops"],
+            ),
         ),
         migrations.AddConstraint(
-            model_name='chunkvector',
-            constraint=models.UniqueConstraint(fields=('tenant', 'chunk'), name='knowledge_chunkvector_chunk_key'),
+            model_name="chunkvector",
+            constraint=models.UniqueConstraint(
+                fields=("tenant", "chunk"), name="knowledge_chunkvector_chunk_key"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='chunkvector',
-            constraint=parley.tenancy.constraints.TenantKey(name='knowledge_chunkvector_tenant_id_key'),
+            model_name="chunkvector",
+            constraint=parley.tenancy.constraints.TenantKey(name="knowledge_chunkvector_tenant_id_key"),
         ),
         migrations.AddConstraint(
-            model_name='chunkvector',
-            constraint=parley.tenancy.constraints.TenantPolicy(name='knowledge_chunkvector_tenant', platform_access='none'),
+            model_name="chunkvector",
+            constraint=parley.tenancy.constraints.TenantPolicy(
+                name="knowledge_chunkvector_tenant", platform_access="none"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='chunkvector',
-            constraint=parley.tenancy.constraints.TenantReference(column='knowledge_base_id', name='knowledge_chunkvector_knowledge_base_tenant_fk', to_table='knowledge_knowledgebase'),
+            model_name="chunkvector",
+            constraint=parley.tenancy.constraints.TenantReference(
+                column="knowledge_base_id",
+                name="knowledge_chunkvector_knowledge_base_tenant_fk",
+                to_table="knowledge_knowledgebase",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='chunkvector',
-            constraint=parley.tenancy.constraints.TenantReference(column='document_id', name='knowledge_chunkvector_document_tenant_fk', to_table='knowledge_document'),
+            model_name="chunkvector",
+            constraint=parley.tenancy.constraints.TenantReference(
+                column="document_id",
+                name="knowledge_chunkvector_document_tenant_fk",
+                to_table="knowledge_document",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='chunkvector',
-            constraint=parley.tenancy.constraints.TenantReference(column='chunk_id', name='knowledge_chunkvector_chunk_tenant_fk', to_table='knowledge_chunk'),
+            model_name="chunkvector",
+            constraint=parley.tenancy.constraints.TenantReference(
+                column="chunk_id", name="knowledge_chunkvector_chunk_tenant_fk", to_table="knowledge_chunk"
+            ),
         ),
         migrations.AddIndex(
-            model_name='chunkterms',
-            index=models.Index(fields=['tenant', 'knowledge_base'], name='knowledge_chunkterms_base'),
+            model_name="chunkterms",
+            index=models.Index(fields=["tenant", "knowledge_base"], name="knowledge_chunkterms_base"),
         ),
         migrations.AddConstraint(
-            model_name='chunkterms',
-            constraint=models.UniqueConstraint(fields=('tenant', 'chunk'), name='knowledge_chunkterms_chunk_key'),
+            model_name="chunkterms",
+            constraint=models.UniqueConstraint(
+                fields=("tenant", "chunk"), name="knowledge_chunkterms_chunk_key"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='chunkterms',
-            constraint=parley.tenancy.constraints.TenantKey(name='knowledge_chunkterms_tenant_id_key'),
+            model_name="chunkterms",
+            constraint=parley.tenancy.constraints.TenantKey(name="knowledge_chunkterms_tenant_id_key"),
         ),
         migrations.AddConstraint(
-            model_name='chunkterms',
-            constraint=parley.tenancy.constraints.TenantPolicy(name='knowledge_chunkterms_tenant', platform_access='none'),
+            model_name="chunkterms",
+            constraint=parley.tenancy.constraints.TenantPolicy(
+                name="knowledge_chunkterms_tenant", platform_access="none"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='chunkterms',
-            constraint=parley.tenancy.constraints.TenantReference(column='knowledge_base_id', name='knowledge_chunkterms_knowledge_base_tenant_fk', to_table='knowledge_knowledgebase'),
+            model_name="chunkterms",
+            constraint=parley.tenancy.constraints.TenantReference(
+                column="knowledge_base_id",
+                name="knowledge_chunkterms_knowledge_base_tenant_fk",
+                to_table="knowledge_knowledgebase",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='chunkterms',
-            constraint=parley.tenancy.constraints.TenantReference(column='document_id', name='knowledge_chunkterms_document_tenant_fk', to_table='knowledge_document'),
+            model_name="chunkterms",
+            constraint=parley.tenancy.constraints.TenantReference(
+                column="document_id",
+                name="knowledge_chunkterms_document_tenant_fk",
+                to_table="knowledge_document",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='chunkterms',
-            constraint=parley.tenancy.constraints.TenantReference(column='chunk_id', name='knowledge_chunkterms_chunk_tenant_fk', to_table='knowledge_chunk'),
+            model_name="chunkterms",
+            constraint=parley.tenancy.constraints.TenantReference(
+                column="chunk_id", name="knowledge_chunkterms_chunk_tenant_fk", to_table="knowledge_chunk"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='chunk',
-            constraint=models.UniqueConstraint(fields=('tenant', 'document_version', 'ordinal'), name='knowledge_chunk_ordinal_key'),
+            model_name="chunk",
+            constraint=models.UniqueConstraint(
+                fields=("tenant", "document_version", "ordinal"), name="knowledge_chunk_ordinal_key"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='chunk',
-            constraint=parley.tenancy.constraints.TenantKey(name='knowledge_chunk_tenant_id_key'),
+            model_name="chunk",
+            constraint=parley.tenancy.constraints.TenantKey(name="knowledge_chunk_tenant_id_key"),
         ),
         migrations.AddConstraint(
-            model_name='chunk',
-            constraint=parley.tenancy.constraints.TenantPolicy(name='knowledge_chunk_tenant', platform_access='none'),
+            model_name="chunk",
+            constraint=parley.tenancy.constraints.TenantPolicy(
+                name="knowledge_chunk_tenant", platform_access="none"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='chunk',
-            constraint=parley.tenancy.constraints.TenantReference(column='knowledge_base_id', name='knowledge_chunk_knowledge_base_tenant_fk', to_table='knowledge_knowledgebase'),
+            model_name="chunk",
+            constraint=parley.tenancy.constraints.TenantReference(
+                column="knowledge_base_id",
+                name="knowledge_chunk_knowledge_base_tenant_fk",
+                to_table="knowledge_knowledgebase",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='chunk',
-            constraint=parley.tenancy.constraints.TenantReference(column='document_id', name='knowledge_chunk_document_tenant_fk', to_table='knowledge_document'),
+            model_name="chunk",
+            constraint=parley.tenancy.constraints.TenantReference(
+                column="document_id", name="knowledge_chunk_document_tenant_fk", to_table="knowledge_document"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='chunk',
-            constraint=parley.tenancy.constraints.TenantReference(column='document_version_id', name='knowledge_chunk_document_version_tenant_fk', to_table='knowledge_documentversion'),
+            model_name="chunk",
+            constraint=parley.tenancy.constraints.TenantReference(
+                column="document_version_id",
+                name="knowledge_chunk_document_version_tenant_fk",
+                to_table="knowledge_documentversion",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='originalfile',
-            constraint=models.UniqueConstraint(fields=('tenant', 'document_version'), name='knowledge_originalfile_key'),
+            model_name="originalfile",
+            constraint=models.UniqueConstraint(
+                fields=("tenant", "document_version"), name="knowledge_originalfile_key"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='originalfile',
-            constraint=parley.tenancy.constraints.TenantKey(name='knowledge_originalfile_tenant_id_key'),
+            model_name="originalfile",
+            constraint=parley.tenancy.constraints.TenantKey(name="knowledge_originalfile_tenant_id_key"),
         ),
         migrations.AddConstraint(
-            model_name='originalfile',
-            constraint=parley.tenancy.constraints.TenantPolicy(name='knowledge_originalfile_tenant', platform_access='none'),
+            model_name="originalfile",
+            constraint=parley.tenancy.constraints.TenantPolicy(
+                name="knowledge_originalfile_tenant", platform_access="none"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='originalfile',
-            constraint=parley.tenancy.constraints.TenantReference(column='document_version_id', name='knowledge_originalfile_document_version_tenant_fk', to_table='knowledge_documentversion'),
+            model_name="originalfile",
+            constraint=parley.tenancy.constraints.TenantReference(
+                column="document_version_id",
+                name="knowledge_originalfile_document_version_tenant_fk",
+                to_table="knowledge_documentversion",
+            ),
         ),
     ]

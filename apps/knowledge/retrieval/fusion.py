@@ -1,4 +1,4 @@
-"""Reciprocal rank fusion (Cormack, Clarke, Büttcher, SIGIR 2009): ranks are comparable where scores are not."""
+"""Reciprocal rank fusion (Cormack, Clarke, Büttcher, SIGIR 2009): ranks compare where scores do not."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ RANK_CONSTANT = 60
 
 
 def fuse(rankings: Sequence[Sequence[Key]]) -> dict[Key, float]:
-    """Sum of 1 / (60 + rank) over the lists, scaled so that leading every list is 1.0; best first, ties in list order."""
+    """Sum of 1 / (60 + rank) over the lists, scaled so that leading every list is 1.0; best first."""
     scores: dict[Key, float] = {}
     for ranking in rankings:
         for rank, key in enumerate(ranking, start=1):

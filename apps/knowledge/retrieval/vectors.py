@@ -1,15 +1,16 @@
 """Passages nearest in meaning: every tenant gets its true neighbours, whatever the size of the others (T-13).
 
-One index serves all tenants. Left to itself it walks to the neighbours of the question among everybody's passages and
-throws away the foreign ones afterwards, which leaves a small tenant with nothing. So bases up to `EXACT_UP_TO` passages
-are compared one by one, which is exact; larger ones use the index with iterative scanning, and fall back to the exact
-comparison whenever it returns fewer rows than there are.
+One index serves all tenants. Left to itself it walks to the neighbours of the question among everybody's
+passages and throws away the foreign ones afterwards, which leaves a small tenant with nothing. So bases up to
+`EXACT_UP_TO` passages are compared one by one, which is exact; larger ones use the index with iterative
+scanning, and fall back to the exact comparison whenever it returns fewer rows than there are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -52,8 +53,8 @@ def find_by_vector(
 ) -> list[VectorHit]:
     """The `limit` passages nearest to a unit vector (a halfvec literal), nearest first.
 
-    Always min(limit, `total`) of them, `total` being the number of passages in these bases. Inside the caller's
-    transaction.
+    Always min(limit, `total`) of them, `total` being the number of passages in these bases. Inside the
+    caller's transaction.
     """
     values = {
         "tenant": require_tenant_id(),
@@ -68,7 +69,7 @@ def find_by_vector(
     return _fetch(_EXACT, values)
 
 
-def _fetch(statement: str, values: dict[str, object], *, settings: str = "") -> list[VectorHit]:
+def _fetch(statement: str, values: dict[str, Any], *, settings: str = "") -> list[VectorHit]:
     with connection.cursor() as cursor:
         if settings:
             cursor.execute(settings)

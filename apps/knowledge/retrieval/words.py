@@ -1,13 +1,15 @@
 """Passages that share words with the question, the rare words counting most.
 
-PostgreSQL's own ranking knows no rarity: in "how do I rotate the signing key", *key* would weigh as much as *rotate*. So
-each word is ranked by itself and weighted by how few passages of the searched bases hold it, as BM25 does.
+PostgreSQL's own ranking knows no rarity: in "how do I rotate the signing key", *key* would weigh as much as
+*rotate*. So each word is ranked by itself and weighted by how few passages of the searched bases hold it, as
+BM25 does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -36,13 +38,13 @@ class WordHit:
 def find_by_words(*, knowledge_base_ids: Sequence[UUID], query: str, total: int, limit: int) -> list[WordHit]:
     """The best `limit` passages holding any word of the question, best first.
 
-    `total` is the number of passages in these bases. Inside the caller's tenant transaction; scans the terms of these
-    bases, because no index serves `@@` below row-level security.
+    `total` is the number of passages in these bases. Inside the caller's tenant transaction; scans the terms
+    of these bases, because no index serves `@@` below row-level security.
     """
     words = _query_words(query)
     if not words or not total:
         return []
-    values: dict[str, object] = {f"word{number}": word for number, word in enumerate(words)}
+    values: dict[str, Any] = {f"word{number}": word for number, word in enumerate(words)}
     values |= {
         "tenant": require_tenant_id(),
         "bases": list(knowledge_base_ids),
@@ -57,7 +59,7 @@ def find_by_words(*, knowledge_base_ids: Sequence[UUID], query: str, total: int,
 
 
 def _query_words(query: str) -> list[str]:
-    """One tsquery per word of the question: the word as written or its stem. Stop words only if there is nothing else."""
+    """One tsquery per word of the question: as written or its stem. Stop words only if alone."""
     with connection.cursor() as cursor:
         cursor.execute(_WORDS, [query[:MAX_QUERY_CHARS], MAX_WORDS * 2])
         found = cursor.fetchall()
@@ -66,7 +68,9 @@ def _query_words(query: str) -> list[str]:
 
 
 def _quoted(word: str, stem: str) -> str:
-    literals = ["'" + text.replace("\\", "\\\\").replace("'", "''") + "'" for text in dict.fromkeys((word, stem))]
+    literals = [
+        "'" + text.replace("\\", "\\\\").replace("'", "''") + "'" for text in dict.fromkeys((word, stem))
+    ]
     return "(" + " | ".join(literals) + ")"
 
 
@@ -75,13 +79,15 @@ def _statement(count: int) -> str:
     ranks = ", ".join(f"ts_rank(%(labels)s, terms, %(word{n})s::tsquery) AS rank{n}" for n in numbers)
     holding = [f"count(*) FILTER (WHERE rank{n} > 0)" for n in numbers]
     weights = ", ".join(
-        f"ln(1 + greatest(%(total)s - {holding[n]} + 0.5, 0.5) / ({holding[n]} + 0.5)) AS weight{n}" for n in numbers
+        f"ln(1 + greatest(%(total)s - {holding[n]} + 0.5, 0.5) / ({holding[n]} + 0.5)) AS weight{n}"
+        for n in numbers
     )
     score = " + ".join(f"rank{n} * weight{n}" for n in numbers)
+    # Only numbered placeholders are put in; every word of the question travels as a parameter.
     return f"""
     WITH matching AS MATERIALIZED (
         SELECT chunk_id, {ranks} FROM knowledge_chunkterms
         WHERE tenant_id = %(tenant)s AND knowledge_base_id = ANY(%(bases)s) AND terms @@ %(any)s::tsquery
     ), rarity AS (SELECT {weights} FROM matching)
     SELECT chunk_id, {score} AS score FROM matching, rarity ORDER BY score DESC, chunk_id LIMIT %(limit)s
-    """
+    """  # noqa: S608 # see above

@@ -32,11 +32,11 @@ def add_document(
 ) -> Document:
     """Store a file and start indexing it after commit.
 
-    A file of a name that exists already becomes that document's next version: the old text is found until the new one
-    is indexed. `media_type` is what the sender claims and is not believed; the content decides.
+    A file of a name that exists already becomes that document's next version: the old text is found until the
+    new one is indexed. `media_type` is what the sender claims and is not believed; the content decides.
 
-    Safe to repeat: equal content never makes a second document. Raises `NotFound`; `TooLarge`; `Invalid` for files that
-    are not read; `Conflict` when the same content is there already.
+    Safe to repeat: equal content never makes a second document. Raises `NotFound`; `TooLarge`; `Invalid` for
+    files that are not read; `Conflict` when the same content is there already.
     """
     if len(content) > limits.MAX_FILE_BYTES:
         raise TooLarge(too_large_sentence(len(content)))
@@ -59,7 +59,7 @@ def add_document(
 
 
 def add_text(*, knowledge_base_id: UUID, title: str, text: str) -> Document:
-    """Store a text that was typed, as a Markdown document called by its title. Raises what `add_document` raises."""
+    """Store a text that was typed, as a Markdown document called by its title. Raises as `add_document`."""
     title = " ".join(_UNPRINTABLE.sub(" ", title).split())
     errors = {
         field: [sentence]
@@ -107,20 +107,24 @@ def retry_failed_documents(*, knowledge_base_id: UUID) -> int:
 
 
 def delete_document(*, document_id: UUID) -> None:
-    """Hide a document at once, everywhere; its content is erased by a job right after. Repeated: `NotFound`."""
+    """Hide a document at once, everywhere; a job erases its content right after. Repeated: `NotFound`."""
     document = get_document(document_id, for_update=True)
     hide_document(document.id)
     # The higher attempt makes whoever is indexing it stop.
     Document.objects.filter(id=document.id).update(
         deleted_at=timezone.now(), attempt=F("attempt") + 1, chunk_count=0, lease_expires_at=None
     )
-    before = {"name": document.name, "knowledge_base": str(document.knowledge_base_id), "chunks": document.chunk_count}
+    before = {
+        "name": document.name,
+        "knowledge_base": str(document.knowledge_base_id),
+        "chunks": document.chunk_count,
+    }
     record(action="document.deleted", target=document, before=before)
     enqueue("knowledge.purge_document", document_id=str(document.id))
 
 
 def purge_document(*, document_id: UUID) -> bool:
-    """Erase a deleted document with every version, chunk and file. False when there is nothing to erase (any more)."""
+    """Erase a deleted document with every version, chunk and file. False when there is nothing to erase."""
     document = Document.objects.filter(id=document_id).exclude(deleted_at=None).first()
     if document is None:
         return False
@@ -141,7 +145,7 @@ def _lock_base(knowledge_base_id: UUID) -> KnowledgeBase:
 
 
 def _existing(base: KnowledgeBase, name: str, digest: str) -> Document | None:
-    """The document to replace, if any. Raises `Conflict` when the content is there already and did not fail."""
+    """The document to replace, if any. Raises `Conflict` when the content is there and did not fail."""
     alive = Document.objects.filter(knowledge_base=base, deleted_at=None)
     same: Document | None = alive.filter(content_hash=digest).first()
     if same is not None and not (same.status == DocumentStatus.FAILED and same.name == name):

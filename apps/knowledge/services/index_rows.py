@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -17,12 +18,14 @@ from parley.tenancy import require_tenant_id
 _INSERT_CHUNKS = """
 INSERT INTO knowledge_chunk (id, tenant_id, created_at, knowledge_base_id, document_id, document_version_id,
                              ordinal, text, headings, location, token_count)
-SELECT id, %(tenant)s, now(), %(base)s, %(document)s, %(version)s, ordinal, text, headings::jsonb, location, tokens
-FROM unnest(%(ids)s::uuid[], %(ordinals)s::int[], %(texts)s::text[], %(headings)s::text[], %(locations)s::text[],
-            %(tokens)s::int[]) AS draft (id, ordinal, text, headings, location, tokens)
+SELECT id, %(tenant)s, now(), %(base)s, %(document)s, %(version)s,
+       ordinal, text, headings::jsonb, location, tokens
+FROM unnest(%(ids)s::uuid[], %(ordinals)s::int[], %(texts)s::text[], %(headings)s::text[],
+            %(locations)s::text[], %(tokens)s::int[]) AS draft (id, ordinal, text, headings, location, tokens)
 """
 _INSERT_VECTORS = """
-INSERT INTO knowledge_chunkvector (id, tenant_id, created_at, knowledge_base_id, document_id, chunk_id, embedding)
+INSERT INTO knowledge_chunkvector
+    (id, tenant_id, created_at, knowledge_base_id, document_id, chunk_id, embedding)
 SELECT id, %(tenant)s, now(), %(base)s, %(document)s, id, embedding::halfvec(384)
 FROM unnest(%(ids)s::uuid[], %(vectors)s::text[]) AS draft (id, embedding)
 """
@@ -35,7 +38,8 @@ SELECT id, tenant_id, now(), knowledge_base_id, document_id, id,
        || to_tsvector('english', text) || to_tsvector('simple', text)
 FROM knowledge_chunk
 CROSS JOIN LATERAL (
-    SELECT %(title)s || ' ' || coalesce((SELECT string_agg(h, ' ') FROM jsonb_array_elements_text(headings) AS h), '')
+    SELECT concat_ws(' ', %(title)s::text, (SELECT string_agg(h, ' ') FROM
+                           jsonb_array_elements_text(headings) h))
 ) AS above (context)
 WHERE tenant_id = %(tenant)s AND document_version_id = %(version)s
 """
@@ -52,8 +56,8 @@ class IndexTarget:
 
 
 def write_rows(target: IndexTarget, drafts: Sequence[ChunkDraft], vectors: Sequence[str]) -> None:
-    """Insert chunks, vectors (as halfvec literals, one per draft, in order) and terms. Inside the caller's transaction."""
-    values = {
+    """Insert chunks, vectors (halfvec literals, one per draft) and terms. Opens no transaction."""
+    values: dict[str, Any] = {
         "tenant": require_tenant_id(),
         "base": target.knowledge_base_id,
         "document": target.document_id,
@@ -72,22 +76,35 @@ def write_rows(target: IndexTarget, drafts: Sequence[ChunkDraft], vectors: Seque
             cursor.execute(statement, values)
 
 
+_DELETE_BY_DOCUMENT = {
+    table: f"DELETE FROM {table} WHERE tenant_id = %s AND document_id = %s"  # noqa: S608 # the names below
+    for table in ("knowledge_chunkvector", "knowledge_chunkterms", "knowledge_chunk")
+}
+_DELETE_BY_BASE = {
+    table: f"DELETE FROM {table} WHERE tenant_id = %s AND knowledge_base_id = %s"  # noqa: S608 # the same
+    for table in _DELETE_BY_DOCUMENT
+}
+
+
 def hide_document(document_id: UUID) -> None:
     """Make a document unfindable from this transaction on; its chunks stay until `delete_chunks`."""
-    _delete(("knowledge_chunkvector", "knowledge_chunkterms"), "document_id", document_id)
+    _delete(
+        [_DELETE_BY_DOCUMENT["knowledge_chunkvector"], _DELETE_BY_DOCUMENT["knowledge_chunkterms"]],
+        document_id,
+    )
 
 
 def delete_chunks(document_id: UUID) -> None:
     """Remove every chunk of a document, findable or not."""
-    _delete(("knowledge_chunkvector", "knowledge_chunkterms", "knowledge_chunk"), "document_id", document_id)
+    _delete(_DELETE_BY_DOCUMENT.values(), document_id)
 
 
 def delete_chunks_of_base(knowledge_base_id: UUID) -> None:
     """Remove every chunk of a knowledge base."""
-    _delete(("knowledge_chunkvector", "knowledge_chunkterms", "knowledge_chunk"), "knowledge_base_id", knowledge_base_id)
+    _delete(_DELETE_BY_BASE.values(), knowledge_base_id)
 
 
-def _delete(tables: Sequence[str], column: str, value: UUID) -> None:
+def _delete(statements: Iterable[str], value: UUID) -> None:
     with connection.cursor() as cursor:
-        for table in tables:
-            cursor.execute(f"DELETE FROM {table} WHERE tenant_id = %s AND {column} = %s", [require_tenant_id(), value])
+        for statement in statements:
+            cursor.execute(statement, [require_tenant_id(), value])

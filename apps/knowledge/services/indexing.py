@@ -1,7 +1,8 @@
 """From stored bytes to findable chunks, under a lease, so that any worker may die at any point.
 
-Every write names the attempt it belongs to; a later attempt (a sweep, a retry, a new version, a deletion) makes the
-earlier one's writes miss, and it stops. Nothing is findable before the one transaction that replaces all chunks.
+Every write names the attempt it belongs to; a later attempt (a sweep, a retry, a new version, a deletion)
+makes the earlier one's writes miss, and it stops. Nothing is findable before the one transaction that
+replaces all chunks.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import structlog
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from apps.gateway.services import embeddings
@@ -32,7 +33,9 @@ LEASE = timedelta(seconds=150)
 MAX_TRIES = 4
 EMBED_BATCH = 32
 _CHUNKING_AT, _EMBEDDING_AT, _WRITING_AT = 0.2, 0.25, 0.98
-_NOT_FINISHED = "Indexing was interrupted several times and did not finish. Try again; if it fails again, split the file."
+_NOT_FINISHED = (
+    "Indexing was interrupted several times and did not finish. Try again; if it fails again, split the file."
+)
 
 
 class Superseded(Exception):
@@ -56,8 +59,9 @@ class Claim:
 def index_document(*, document_id: UUID) -> bool:
     """Index a waiting document; False when there was nothing to do (done, deleted, in other hands, not due).
 
-    Opens its own transactions. Safe to repeat and to kill anywhere: the lease runs out, the sweep starts it again, and
-    the chunks come out the same. Ends in `indexed`, `failed` with a sentence, or `queued` again for what may pass.
+    Opens its own transactions. Safe to repeat and to kill anywhere: the lease runs out, the sweep starts it
+    again, and the chunks come out the same. Ends in `indexed`, `failed` with a sentence, or `queued` again
+    for what may pass.
     """
     claim = _claim(document_id)
     if claim is None:
@@ -83,11 +87,15 @@ def _index(claim: Claim) -> None:
     _advance(claim, DocumentStatus.CHUNKING, _CHUNKING_AT)
     drafts = chunk(extracted)
     if not drafts:
-        raise Unreadable("The file was read, but no passage to search came out of it (0 chunks). Check its content.")
+        raise Unreadable(
+            "The file was read, but no passage to search came out of it (0 chunks). Check its content."
+        )
     _advance(claim, DocumentStatus.EMBEDDING, _EMBEDDING_AT)
     vectors = _embed(claim, extracted.title or claim.title, drafts)
     replace_chunks(claim, extracted, drafts, vectors)
-    log.info("document.indexed", document_id=str(claim.document_id), chunks=len(drafts), attempt=claim.attempt)
+    log.info(
+        "document.indexed", document_id=str(claim.document_id), chunks=len(drafts), attempt=claim.attempt
+    )
 
 
 def _embed(claim: Claim, title: str, drafts: Sequence[ChunkDraft]) -> list[str]:
@@ -108,7 +116,7 @@ def halfvec_literal(vector: Sequence[float]) -> str:
 
 
 def _claim(document_id: UUID) -> Claim | None:
-    """Take the document if it waits or its lease ran out. One that killed its workers too often fails here."""
+    """Take the document if it waits or its lease ran out. One that killed too many workers fails here."""
     now = timezone.now()
     is_due = Q(run_after=None) | Q(run_after__lte=now)
     is_open = Q(status=DocumentStatus.QUEUED) & is_due | Q(lease_expires_at__lt=now)
@@ -160,7 +168,7 @@ def _advance(claim: Claim, status: DocumentStatus, progress: float) -> None:
 def replace_chunks(
     claim: Claim, extracted: ExtractedDocument, drafts: Sequence[ChunkDraft], vectors: Sequence[str]
 ) -> None:
-    """Swap the old chunks for the new ones and show the document as indexed, in one transaction. Raises `Superseded`."""
+    """Swap old chunks for new ones and show the document as indexed, all in one. Raises `Superseded`."""
     title = (extracted.title or claim.title)[:300]
     now = timezone.now()
     with tenant_tx():
@@ -179,12 +187,14 @@ def replace_chunks(
         if not kept:
             raise Superseded
         delete_chunks(claim.document_id)
-        target = IndexTarget(claim.knowledge_base_id, claim.document_id, claim.version_id, title or claim.name)
+        target = IndexTarget(
+            claim.knowledge_base_id, claim.document_id, claim.version_id, title or claim.name
+        )
         write_rows(target, drafts, vectors)
 
 
 def _fail(claim: Claim, sentence: str) -> None:
-    """End in `failed`: the reason is shown, and nothing of the document is found until it is indexed again."""
+    """End in `failed`: the reason is shown, and nothing of the document is found until it is indexed."""
     with tenant_tx():
         kept = _mine(claim).update(
             status=DocumentStatus.FAILED,
@@ -216,5 +226,5 @@ def _fail_or_wait(claim: Claim, sentence: str, *, may_pass: bool) -> None:
         )
 
 
-def _mine(claim: Claim):  # noqa: ANN202
+def _mine(claim: Claim) -> QuerySet[Document]:
     return Document.objects.filter(id=claim.document_id, attempt=claim.attempt, deleted_at=None)

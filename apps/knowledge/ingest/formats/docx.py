@@ -1,4 +1,4 @@
-"""Word documents in body order: headings by style or outline level, numbered lists, tables, text boxes, formulas."""
+"""Word documents in body order: headings by style or outline level, lists, tables, text boxes, formulas."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from zipfile import BadZipFile
 
 import docx
 from docx.opc.exceptions import OpcError
-from lxml import etree
 
-from ..archive import office_container
-from ..blocks import BlockBuilder, ExtractedDocument, Unreadable, table_text
+from apps.knowledge.ingest.archive import office_container
+from apps.knowledge.ingest.blocks import BlockBuilder, ExtractedDocument, Unreadable, table_text
 
-_HEADING_STYLE = re.compile(r"^(?:heading|überschrift|titre|título|titolo|kop|rubrik)\s*([1-9])$", re.I)
-_CODE_STYLE = re.compile(r"code|source|preformatted|listing|macro", re.I)
-_LIST_STYLE = re.compile(r"^list\b", re.I)
-_SKIPPED = frozenset({"del", "delText", "instrText", "Fallback", "moveFrom", "commentReference", "rPr", "pPr"})
+_HEADING_STYLE = re.compile(
+    r"^(?:heading|überschrift|titre|título|titolo|kop|rubrik)\s*([1-9])$", re.IGNORECASE
+)
+_CODE_STYLE = re.compile(r"code|source|preformatted|listing|macro", re.IGNORECASE)
+_LIST_STYLE = re.compile(r"^list\b", re.IGNORECASE)
+_SKIPPED = frozenset(
+    {"del", "delText", "instrText", "Fallback", "moveFrom", "commentReference", "rPr", "pPr"}
+)
 _MAX_DEPTH = 60
 
 
@@ -27,8 +30,10 @@ def read_docx(content: bytes) -> ExtractedDocument:
     container = office_container(content)
     try:
         document = docx.Document(container)
-    except (OpcError, KeyError, ValueError, AttributeError, BadZipFile, etree.XMLSyntaxError) as error:
-        raise Unreadable("The Word document is damaged. Open it in Word, save it again and upload the result.") from error
+    except (OpcError, KeyError, ValueError, AttributeError, BadZipFile, SyntaxError) as error:
+        raise Unreadable(
+            "The Word document is damaged. Open it in Word, save it again and upload the result."
+        ) from error
     reader = _Reader(_style_table(document))
     reader.read(document.element.body, 0)
     reader.close_run()
@@ -105,7 +110,9 @@ class _Reader:
                 self._paragraph(element, depth)
             elif name == "tbl":
                 self._table(element, depth)
-            elif name in ("sdt", "sdtContent", "customXml", "ins", "moveTo", "smartTag") and depth < _MAX_DEPTH:
+            elif (
+                name in ("sdt", "sdtContent", "customXml", "ins", "moveTo", "smartTag") and depth < _MAX_DEPTH
+            ):
                 self.read(element, depth + 1)
 
     def close_run(self) -> None:

@@ -7,32 +7,42 @@ from dataclasses import dataclass, field
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from ..blocks import BlockBuilder, ExtractedDocument, clean, table_text
-from .text import decode
+from apps.knowledge.ingest.blocks import BlockBuilder, ExtractedDocument, clean, table_text
+from apps.knowledge.ingest.formats.text import decode
 
 _DROPPED_TAGS = frozenset(
-    "script style noscript template iframe object embed svg math canvas audio video nav footer aside form "
-    "button select textarea input dialog head link meta".split()
+    re.findall(
+        r"\w+",
+        "script style noscript template iframe object embed svg math canvas audio video nav footer aside "
+        "form button select textarea input dialog head link meta",
+    )
 )
-_DROPPED_ROLES = frozenset("navigation banner contentinfo search complementary menu menubar dialog alert".split())
+_DROPPED_ROLES = frozenset(
+    ["navigation", "banner", "contentinfo", "search", "complementary", "menu", "menubar", "dialog", "alert"]
+)
 _DROPPED_NAMES = re.compile(
     r"(?:^|[\s_-])(?:breadcrumbs?|cookies?|consent|sidebar|navbox|navbar|toc|noprint|mw-editsection|skip-link|"
     r"share|social|advert(?:isement)?|newsletter|pagination|sr-only|visually-hidden)(?:$|[\s_-])",
-    re.I,
+    re.IGNORECASE,
 )
-_HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0|opacity\s*:\s*0(?![.\d])", re.I)
+_HIDDEN_STYLE = re.compile(
+    r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0|opacity\s*:\s*0(?![.\d])", re.IGNORECASE
+)
 _BLOCK_TAGS = frozenset(
-    "address article blockquote body center dd details div dl dt fieldset figcaption figure header hgroup hr html "
-    "legend li main menu ol p section summary ul table thead tbody tfoot tr td th caption pre "
-    "h1 h2 h3 h4 h5 h6".split()
+    re.findall(
+        r"\w+",
+        "address article blockquote body center dd details div dl dt fieldset figcaption figure header "
+        "hgroup hr html legend li main menu ol p section summary ul table thead tbody tfoot tr td th "
+        "caption pre h1 h2 h3 h4 h5 h6",
+    )
 )
-_META_CHARSET = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([\w-]{2,40})", re.I)
+_META_CHARSET = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([\w-]{2,40})", re.IGNORECASE)
 _MAX_DEPTH = 150
 _SPACE = re.compile(r"\s+")
 
 
 def read_html(content: bytes) -> ExtractedDocument:
-    """The document of a web page. The part marked as main content is taken alone where it holds most of the text."""
+    """The document of a web page, of its main part alone where that is marked and holds much of the text."""
     tree = LexborHTMLParser(_decode_html(content))
     title_node = tree.css_first("title")
     title = title_node.text() if title_node else ""
@@ -73,7 +83,9 @@ def _is_dropped(node: LexborNode) -> bool:
         return False
     if "hidden" in attributes or attributes.get("aria-hidden") == "true":
         return True
-    if (attributes.get("role") or "") in _DROPPED_ROLES or _HIDDEN_STYLE.search(attributes.get("style") or ""):
+    if (attributes.get("role") or "") in _DROPPED_ROLES or _HIDDEN_STYLE.search(
+        attributes.get("style") or ""
+    ):
         return True
     if node.tag in ("html", "body", "main", "article"):
         return False
@@ -144,7 +156,9 @@ class _Walker:
         if caption is not None:
             self.builder.add("paragraph", _text(caption))
         rows = _rows(node)
-        is_layout = node.css_first("table table") is not None or max((len(row) for row in rows), default=0) <= 1
+        is_layout = (
+            node.css_first("table table") is not None or max((len(row) for row in rows), default=0) <= 1
+        )
         if is_layout and depth < _MAX_DEPTH:
             for cell in node.css("td, th"):
                 if _owning_table(cell) == node:

@@ -1,4 +1,4 @@
-"""PDF text with page numbers; headings are told by size and weight of type, running heads and feet dropped."""
+"""PDF text with page numbers; headings are told by size and weight of type, running heads and feet go."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from statistics import median
 import pypdfium2 as pdfium
 import pypdfium2.raw as raw
 
-from .. import limits
-from ..blocks import BlockBuilder, ExtractedDocument, Unreadable
+from apps.knowledge.ingest import limits
+from apps.knowledge.ingest.blocks import BlockBuilder, ExtractedDocument, Unreadable
 
 _DIGITS = re.compile(r"\d+")
-_BULLET = re.compile(r"^(?:[•‣▪·●○◦■–*-]|\(?\d{1,2}[.)]|\(?[a-z][.)])\s+\S")
-_ENDS_SENTENCE = re.compile(r"[.!?:;][\"'”’)\]]*$")
+_BULLET = re.compile(r"^(?:[•‣▪·●○◦■\u2013*-]|\(?\d{1,2}[.)]|\(?[a-z][.)])\s+\S")
+_ENDS_SENTENCE = re.compile(r"[.!?:;][\"'\u201d\u2019)\]]*$")
 _NUMBERED_HEADING = re.compile(r"^(\d{1,2}(?:\.\d{1,2}){0,4})\.?\s+[A-ZÀ-ÞА-Я]")
-_BOLD_NAME = re.compile(rb"bold|black|heavy|demi|cmbx", re.I)
+_BOLD_NAME = re.compile(rb"bold|black|heavy|demi|cmbx", re.IGNORECASE)
 _BOLD_WEIGHT = 600
 _HEADING_RATIO = 1.12
 _MAX_HEADING_CHARS = 140
@@ -28,7 +28,7 @@ _MAX_HEADING_CHARS = 140
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """One printed line; `size` is the height of its type and `top` its upper edge, in points from the page's foot."""
+    """One printed line; `size` is the height of its type, `top` its edge above the page's foot (points)."""
 
     text: str
     page: int
@@ -63,13 +63,19 @@ def _open(content: bytes) -> pdfium.PdfDocument:
         return pdfium.PdfDocument(content)
     except pdfium.PdfiumError as error:
         if getattr(error, "err_code", None) == raw.FPDF_ERR_PASSWORD:
-            raise Unreadable("This PDF is protected by a password. Save it without one and upload that.") from error
-        raise Unreadable("This PDF is damaged and cannot be opened. Export it again and upload the result.") from error
+            raise Unreadable(
+                "This PDF is protected by a password. Save it without one and upload that."
+            ) from error
+        raise Unreadable(
+            "This PDF is damaged and cannot be opened. Export it again and upload the result."
+        ) from error
 
 
 def _is_useful_title(title: str) -> bool:
     """Authoring programs fill the title with file names and dashes; those help nobody."""
-    return len(title.strip()) > 3 and not re.search(r"^(?:untitled|microsoft word)|\.\w{2,5}$|^[\W\d]+$", title.strip(), re.I)
+    return len(title.strip()) > 3 and not re.search(
+        r"^(?:untitled|microsoft word)|\.\w{2,5}$|^[\W\d]+$", title.strip(), re.IGNORECASE
+    )
 
 
 def _read_page(pdf: pdfium.PdfDocument, index: int) -> list[_Line]:
@@ -127,7 +133,8 @@ def _without_running_lines(pages: list[list[_Line]]) -> list[list[_Line]]:
     seen = Counter(key for lines in pages for key in {_running_key(line) for line in _edges(lines)})
     needed = max(3, len(pages) * 0.4)
     return [
-        [line for line in lines if not (seen[_running_key(line)] >= needed and line in _edges(lines))] for lines in pages
+        [line for line in lines if not (seen[_running_key(line)] >= needed and line in _edges(lines))]
+        for lines in pages
     ]
 
 
@@ -196,7 +203,9 @@ class _Structure:
         for _, run in groupby(lines, key=lambda line: (line.size, line.is_bold)):
             joined: list[_Line] = []
             for line in run:
-                if joined and (_NUMBERED_HEADING.match(line.text) or sum(len(part.text) for part in joined) > 120):
+                if joined and (
+                    _NUMBERED_HEADING.match(line.text) or sum(len(part.text) for part in joined) > 120
+                ):
                     self._builder.heading(_join(joined), self._level(joined[0]), joined[0].page)
                     joined = []
                 joined.append(line)

@@ -6,9 +6,14 @@ import re
 
 from charset_normalizer import from_bytes
 
-from ..blocks import BlockBuilder, ExtractedDocument, Unreadable
+from apps.knowledge.ingest.blocks import BlockBuilder, ExtractedDocument, Unreadable
 
-_BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe\x00\x00", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_BOMS = (
+    (b"\xef\xbb\xbf", "utf-8-sig"),
+    (b"\xff\xfe\x00\x00", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
 _UNDERLINE = re.compile(r"^([=\-~^\"'*+#])\1{2,}\s*$")
 _BULLET = re.compile(r"^\s*(?:[-*+•‣▪·]|\(?\d{1,3}[.)])\s+\S")
 

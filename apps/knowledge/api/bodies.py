@@ -1,0 +1,162 @@
+"""What the API accepts and shows of knowledge; names and shapes as contract.md fixes them."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from apps.knowledge.contracts import MAX_SEARCH_RESULTS, Passage
+from apps.knowledge.models import Chunk, Document, KnowledgeBase
+from apps.knowledge.retrieval.words import MAX_QUERY_CHARS
+
+
+class NewKnowledgeBase(serializers.Serializer[Any]):
+    """A new knowledge base."""
+
+    name = serializers.CharField(max_length=120)
+    description = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
+
+
+class KnowledgeBaseChange(serializers.Serializer[Any]):
+    """A change; what is left out stays."""
+
+    name = serializers.CharField(max_length=120, required=False)
+    description = serializers.CharField(max_length=500, required=False, allow_blank=True)
+
+
+class NewDocument(serializers.Serializer[Any]):
+    """A document as a file (multipart), or as a title and a text (JSON)."""
+
+    file = serializers.FileField(required=False, allow_empty_file=True)
+    title = serializers.CharField(max_length=300, required=False)
+    text = serializers.CharField(required=False, trim_whitespace=False, max_length=5_000_000)
+    url = serializers.CharField(max_length=2000, required=False)
+
+
+class SearchQuestion(serializers.Serializer[Any]):
+    """What to look for."""
+
+    query = serializers.CharField(max_length=MAX_QUERY_CHARS)
+    limit = serializers.IntegerField(required=False, default=8, min_value=1, max_value=MAX_SEARCH_RESULTS)
+
+
+class KnowledgeBaseBody(serializers.Serializer[Any]):
+    """A knowledge base as shown."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    description = serializers.CharField()
+    document_count = serializers.IntegerField()
+    chunk_count = serializers.IntegerField()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class DocumentBody(serializers.Serializer[Any]):
+    """A document as shown; `progress` runs from 0 to 1, `error` is empty unless something went wrong."""
+
+    id = serializers.UUIDField()
+    knowledge_base_id = serializers.UUIDField()
+    name = serializers.CharField()
+    title = serializers.CharField()
+    media_type = serializers.CharField()
+    size_bytes = serializers.IntegerField()
+    version = serializers.IntegerField()
+    status = serializers.CharField()
+    progress = serializers.FloatField()
+    error = serializers.CharField()
+    page_count = serializers.IntegerField(allow_null=True)
+    chunk_count = serializers.IntegerField()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+    indexed_at = serializers.DateTimeField(allow_null=True)
+
+
+class PassageBody(serializers.Serializer[Any]):
+    """A passage that was found."""
+
+    chunk_id = serializers.UUIDField()
+    document_id = serializers.UUIDField()
+    title = serializers.CharField()
+    text = serializers.CharField()
+    score = serializers.FloatField()
+    location = serializers.CharField()
+    headings = serializers.ListField(child=serializers.CharField())
+    similarity = serializers.FloatField(allow_null=True)
+
+
+class SearchAnswer(serializers.Serializer[Any]):
+    """Passages, best first."""
+
+    passages = PassageBody(many=True)
+
+
+class ChunkBody(serializers.Serializer[Any]):
+    """A chunk of a document."""
+
+    id = serializers.UUIDField()
+    ordinal = serializers.IntegerField()
+    text = serializers.CharField()
+    headings = serializers.ListField(child=serializers.CharField())
+    location = serializers.CharField()
+    token_count = serializers.IntegerField()
+
+
+def knowledge_base_body(base: Any) -> dict[str, Any]:
+    """A row of `list_knowledge_bases`, or one just created (then without documents)."""
+    counted: KnowledgeBase = base
+    return {
+        "id": str(counted.id),
+        "name": counted.name,
+        "description": counted.description,
+        "document_count": getattr(base, "document_count", 0),
+        "chunk_count": getattr(base, "chunk_total", 0),
+        "created_at": counted.created_at,
+        "updated_at": counted.updated_at,
+    }
+
+
+def document_body(document: Document) -> dict[str, Any]:
+    """A document with its state."""
+    return {
+        "id": str(document.id),
+        "knowledge_base_id": str(document.knowledge_base_id),
+        "name": document.name,
+        "title": document.shown_title,
+        "media_type": document.media_type,
+        "size_bytes": document.size_bytes,
+        "version": document.version_number,
+        "status": str(document.status),
+        "progress": round(document.progress, 3),
+        "error": document.error,
+        "page_count": document.page_count,
+        "chunk_count": document.chunk_count,
+        "created_at": document.created_at,
+        "updated_at": document.updated_at,
+        "indexed_at": document.indexed_at,
+    }
+
+
+def passage_body(passage: Passage) -> dict[str, Any]:
+    """A passage as contract.md shows it, and a little more."""
+    return {
+        "chunk_id": str(passage.chunk_id),
+        "document_id": str(passage.document_id),
+        "title": passage.title,
+        "text": passage.text,
+        "score": passage.score,
+        "location": passage.location,
+        "headings": list(passage.headings),
+        "similarity": passage.similarity,
+    }
+
+
+def chunk_body(chunk: Chunk) -> dict[str, Any]:
+    """A chunk as stored."""
+    return {
+        "id": str(chunk.id),
+        "ordinal": chunk.ordinal,
+        "text": chunk.text,
+        "headings": list(chunk.headings),
+        "location": chunk.location,
+        "token_count": chunk.token_count,
+    }

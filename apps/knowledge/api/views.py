@@ -1,0 +1,153 @@
+"""JSON views of knowledge bases, documents and search: validate, one call, render."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.knowledge import selectors
+from apps.knowledge.api import bodies
+from apps.knowledge.ingest import limits
+from apps.knowledge.ingest.sniff import too_large_sentence
+from apps.knowledge.models import Document
+from apps.knowledge.services import documents, knowledge_bases
+from parley.errors import Invalid, TooLarge
+from parley.tenancy import tenant_tx
+from parley.web.api import TenantAPIView, paginate, parse_body
+
+_NO_FETCHING = (
+    "Web pages cannot be fetched yet. Save the page as HTML or PDF and send it as “file”, "
+    "or send “title” and “text”."
+)
+
+
+class KnowledgeBaseList(TenantAPIView):
+    """The knowledge bases of the organisation."""
+
+    access = {"GET": "knowledge.view", "POST": "knowledge.edit"}
+
+    @extend_schema(responses=bodies.KnowledgeBaseBody(many=True))
+    def get(self, request: Request) -> Response:
+        return paginate(request, selectors.list_knowledge_bases(), bodies.knowledge_base_body)
+
+    @extend_schema(request=bodies.NewKnowledgeBase, responses={201: bodies.KnowledgeBaseBody})
+    def post(self, request: Request) -> Response:
+        base = knowledge_bases.create_knowledge_base(**parse_body(bodies.NewKnowledgeBase, request))
+        return Response(bodies.knowledge_base_body(base), status=status.HTTP_201_CREATED)
+
+
+class KnowledgeBaseDetail(TenantAPIView):
+    """One knowledge base."""
+
+    access = {"GET": "knowledge.view", "PATCH": "knowledge.edit", "DELETE": "knowledge.edit"}
+
+    @extend_schema(responses=bodies.KnowledgeBaseBody)
+    def get(self, request: Request, knowledge_base_id: UUID) -> Response:
+        return Response(bodies.knowledge_base_body(selectors.get_knowledge_base(knowledge_base_id)))
+
+    @extend_schema(request=bodies.KnowledgeBaseChange, responses=bodies.KnowledgeBaseBody)
+    def patch(self, request: Request, knowledge_base_id: UUID) -> Response:
+        changes = parse_body(bodies.KnowledgeBaseChange, request)
+        base = knowledge_bases.update_knowledge_base(knowledge_base_id=knowledge_base_id, **changes)
+        return Response(bodies.knowledge_base_body(base))
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, knowledge_base_id: UUID) -> Response:
+        knowledge_bases.delete_knowledge_base(knowledge_base_id=knowledge_base_id)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class DocumentList(TenantAPIView):
+    """The documents of a knowledge base. POST adds one; it is indexed in the background."""
+
+    access = {"GET": "knowledge.view", "POST": "knowledge.edit"}
+
+    @extend_schema(responses=bodies.DocumentBody(many=True))
+    def get(self, request: Request, knowledge_base_id: UUID) -> Response:
+        base = selectors.get_knowledge_base(knowledge_base_id)
+        return paginate(request, selectors.list_documents(knowledge_base_id=base.id), bodies.document_body)
+
+    @extend_schema(request=bodies.NewDocument, responses={201: bodies.DocumentBody})
+    def post(self, request: Request, knowledge_base_id: UUID) -> Response:
+        document = self._add(request, selectors.get_knowledge_base(knowledge_base_id).id)
+        return Response(bodies.document_body(document), status=status.HTTP_201_CREATED)
+
+    def _add(self, request: Request, knowledge_base_id: UUID) -> Document:
+        fields = parse_body(bodies.NewDocument, request)
+        if "url" in fields:
+            raise Invalid(_NO_FETCHING, errors={"url": [_NO_FETCHING]})
+        upload = fields.get("file")
+        if upload is None and not {"title", "text"} <= fields.keys():
+            raise Invalid("Send a “file” (multipart), or a “title” and a “text” (JSON).")
+        if upload is None:
+            return documents.add_text(
+                knowledge_base_id=knowledge_base_id, title=fields["title"], text=fields["text"]
+            )
+        if upload.size > limits.MAX_FILE_BYTES:
+            raise TooLarge(too_large_sentence(upload.size))
+        return documents.add_document(
+            knowledge_base_id=knowledge_base_id,
+            name=upload.name,
+            content=upload.read(),
+            media_type=upload.content_type,
+            title=fields.get("title", ""),
+        )
+
+
+class KnowledgeBaseSearch(TenantAPIView):
+    """The passages that fit a question, as an assistant would get them."""
+
+    access = {"POST": "knowledge.view"}
+    # The question is embedded first; no transaction is held open meanwhile.
+    holds_transaction = False
+
+    @extend_schema(request=bodies.SearchQuestion, responses=bodies.SearchAnswer)
+    def post(self, request: Request, knowledge_base_id: UUID) -> Response:
+        question = parse_body(bodies.SearchQuestion, request)
+        with tenant_tx():
+            base = selectors.get_knowledge_base(knowledge_base_id)
+        found = selectors.search(knowledge_base_ids=[base.id], **question)
+        return Response({"passages": [bodies.passage_body(passage) for passage in found]})
+
+
+class DocumentDetail(TenantAPIView):
+    """One document and how far its indexing is."""
+
+    access = {"GET": "knowledge.view", "DELETE": "knowledge.edit"}
+
+    @extend_schema(responses=bodies.DocumentBody)
+    def get(self, request: Request, document_id: UUID) -> Response:
+        return Response(bodies.document_body(selectors.get_document(document_id)))
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, document_id: UUID) -> Response:
+        documents.delete_document(document_id=document_id)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class DocumentRetry(TenantAPIView):
+    """Index a failed document once more, or an indexed one anew."""
+
+    access = {"POST": "knowledge.edit"}
+
+    @extend_schema(request=None, responses={202: bodies.DocumentBody})
+    def post(self, request: Request, document_id: UUID) -> Response:
+        document = documents.retry_document(document_id=document_id)
+        return Response(bodies.document_body(document), status=status.HTTP_202_ACCEPTED)
+
+
+class ChunkList(TenantAPIView):
+    """The chunks of a document in reading order."""
+
+    access = {"GET": "knowledge.view"}
+
+    @extend_schema(responses=bodies.ChunkBody(many=True))
+    def get(self, request: Request, document_id: UUID) -> Response:
+        document = selectors.get_document(document_id)
+        # Ids of chunks rise in reading order.
+        chunks = selectors.list_chunks(document_id=document.id)
+        return paginate(request, chunks, bodies.chunk_body, oldest_first=True)

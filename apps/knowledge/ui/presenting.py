@@ -1,0 +1,92 @@
+"""Documents and passages as the templates show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.template.defaultfilters import filesizeformat
+
+from apps.knowledge.contracts import Passage
+from apps.knowledge.enums import DocumentStatus
+from apps.knowledge.ingest import limits
+from apps.knowledge.ingest.sniff import ACCEPTED_EXTENSIONS
+from apps.knowledge.models import Document
+from apps.knowledge.policies import is_unfinished, may_retry
+
+ACCEPT = ",".join(ACCEPTED_EXTENSIONS)
+MAX_BYTES = limits.MAX_FILE_BYTES
+DROP_HINT = (
+    "PDF, Word (.docx), HTML, Markdown or plain text, "
+    f"up to {limits.MAX_FILE_BYTES // limits.MEBIBYTE} MB each"
+)
+
+_STAGES = (
+    ("Uploaded", DocumentStatus.QUEUED),
+    ("Text read", DocumentStatus.EXTRACTING),
+    ("Cut into chunks", DocumentStatus.CHUNKING),
+    ("Embedded", DocumentStatus.EMBEDDING),
+    ("Ready", DocumentStatus.INDEXED),
+)
+_ORDER = [status for _, status in _STAGES]
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRow:
+    """A line of the documents table."""
+
+    document: Document
+    is_unfinished: bool
+    may_retry: bool
+    size: str
+    status_words: str
+
+
+def document_row(document: Document) -> DocumentRow:
+    """One line; a document that waits for a second try says why."""
+    waits = document.status == DocumentStatus.QUEUED and bool(document.error)
+    return DocumentRow(
+        document=document,
+        is_unfinished=is_unfinished(document),
+        may_retry=may_retry(document),
+        size=filesizeformat(document.size_bytes),
+        status_words="Waiting to try again" if waits else str(DocumentStatus(document.status).label),
+    )
+
+
+def document_steps(document: Document) -> list[dict[str, Any]]:
+    """The stages of indexing with their state, for the `steps` component."""
+    if document.status == DocumentStatus.FAILED:
+        return [{"label": "Uploaded", "state": "done"}, {"label": "Failed", "state": "failed"}]
+    reached = _ORDER.index(DocumentStatus(document.status))
+    is_ready = document.status == DocumentStatus.INDEXED
+    return [
+        {
+            "label": label,
+            "state": "done" if number < reached or is_ready else "current" if number == reached else "todo",
+        }
+        for number, (label, _) in enumerate(_STAGES)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPassage:
+    """A result of the retrieval test, with why it was found."""
+
+    passage: Passage
+    number: int
+    reason: str
+
+
+def found_passages(passages: Iterable[Passage]) -> list[FoundPassage]:
+    """Results in order, each with the reason in words."""
+    return [
+        FoundPassage(passage, number, _reason(passage)) for number, passage in enumerate(passages, start=1)
+    ]
+
+
+def _reason(passage: Passage) -> str:
+    if passage.matches_words and passage.similarity is not None:
+        return "Words and meaning"
+    return "Words" if passage.matches_words else "Meaning"

@@ -1,0 +1,22 @@
+"""Addresses below /t/<tenant_slug>/."""
+
+from django.urls import path
+
+from apps.knowledge.ui.views import bases, documents
+
+app_name = "knowledge"
+
+urlpatterns = [
+    path("knowledge/", bases.base_list, name="base_list"),
+    path("knowledge/new/", bases.base_create, name="base_create"),
+    path("knowledge/<uuid:base_id>/", bases.base_detail, name="base_detail"),
+    path("knowledge/<uuid:base_id>/edit/", bases.base_edit, name="base_edit"),
+    path("knowledge/<uuid:base_id>/delete/", bases.base_delete, name="base_delete"),
+    path("knowledge/<uuid:base_id>/documents/", documents.document_add, name="document_add"),
+    path("knowledge/<uuid:base_id>/text/", documents.text_add, name="text_add"),
+    path("knowledge/<uuid:base_id>/progress/", documents.document_progress, name="document_progress"),
+    path("knowledge/<uuid:base_id>/retry/", documents.failed_retry, name="failed_retry"),
+    path("knowledge/documents/<uuid:document_id>/", documents.document_detail, name="document_detail"),
+    path("knowledge/documents/<uuid:document_id>/retry/", documents.document_retry, name="document_retry"),
+    path("knowledge/documents/<uuid:document_id>/delete/", documents.document_delete, name="document_delete"),
+]

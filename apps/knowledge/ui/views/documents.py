@@ -1,0 +1,159 @@
+"""Pages and actions of documents: add, watch, retry, delete, and look at their chunks."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.files.uploadedfile import UploadedFile
+from django.core.paginator import Paginator
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django_htmx.http import HttpResponseClientRefresh
+
+from apps.knowledge import selectors
+from apps.knowledge.ingest import limits
+from apps.knowledge.ingest.sniff import too_large_sentence
+from apps.knowledge.models import KnowledgeBase
+from apps.knowledge.policies import is_unfinished
+from apps.knowledge.services import documents
+from apps.knowledge.ui import presenting
+from apps.knowledge.ui.forms import TextForm
+from apps.knowledge.ui.views.bases import DOCUMENTS_PER_PAGE, base_context
+from parley.errors import Problem, TooLarge
+from parley.web.access import TenantRequest, tenant_page
+from parley.web.forms import add_problem
+
+CHUNKS_PER_PAGE = 50
+_MAX_FILES = 100
+
+
+@tenant_page({"POST": "knowledge.edit"})
+def document_add(request: TenantRequest, base_id: UUID) -> HttpResponse:
+    """Add every chosen file; one that is refused does not hold up the others."""
+    base = selectors.get_knowledge_base(base_id)
+    uploads = request.FILES.getlist("file")
+    added = sum(_add_upload(request, base, upload) for upload in uploads[:_MAX_FILES])
+    if not uploads:
+        messages.error(request, "Choose at least one file.")
+    if len(uploads) > _MAX_FILES:
+        messages.warning(request, f"Only the first {_MAX_FILES} files were taken. Add the others now.")
+    if added:
+        noun = "file was" if added == 1 else "files were"
+        messages.success(request, f"{added} {noun} added. Indexing has started.")
+    return redirect("knowledge:base_detail", tenant_slug=request.tenant.slug, base_id=base.id)
+
+
+def _add_upload(request: TenantRequest, base: KnowledgeBase, upload: UploadedFile[bytes]) -> bool:
+    name = upload.name or ""
+    try:
+        if (upload.size or 0) > limits.MAX_FILE_BYTES:
+            raise TooLarge(too_large_sentence(upload.size or 0))
+        documents.add_document(
+            knowledge_base_id=base.id, name=name, content=upload.read(), media_type=upload.content_type
+        )
+    except Problem as problem:
+        messages.error(request, f"{documents.clean_name(name)}: {problem.detail}")
+        return False
+    return True
+
+
+@tenant_page({"POST": "knowledge.edit"})
+def text_add(request: TenantRequest, base_id: UUID) -> HttpResponse:
+    """Add a text that was typed or pasted."""
+    base = selectors.get_knowledge_base(base_id)
+    form = TextForm(request.POST)
+    if form.is_valid():
+        try:
+            documents.add_text(knowledge_base_id=base.id, **form.cleaned_data)
+        except Problem as problem:
+            add_problem(form, problem)
+        else:
+            messages.success(request, "The text was added. Indexing has started.")
+            return redirect("knowledge:base_detail", tenant_slug=request.tenant.slug, base_id=base.id)
+    context = base_context(request, base, text_form=form)
+    return render(request, "knowledge/base_detail.html", context, status=422)
+
+
+@tenant_page("knowledge.view")
+def document_progress(request: TenantRequest, base_id: UUID) -> HttpResponse:
+    """The lines of the documents named in `?ids=`, to be swapped in; asks again while one is at work."""
+    base = selectors.get_knowledge_base(base_id)
+    asked = _uuids(request.GET.get("ids", ""))
+    found = selectors.list_documents(knowledge_base_id=base.id).filter(id__in=asked)
+    rows = [presenting.document_row(document) for document in found]
+    context = {
+        "base": base,
+        "rows": rows,
+        "unfinished": [row.document.id for row in rows if row.is_unfinished],
+    }
+    return render(request, "knowledge/_document_progress.html", context)
+
+
+def _uuids(text: str) -> list[UUID]:
+    found: list[UUID] = []
+    for part in text.split(",")[:DOCUMENTS_PER_PAGE]:
+        try:
+            found.append(UUID(part))
+        except ValueError:
+            continue
+    return found
+
+
+@tenant_page({"POST": "knowledge.edit"})
+def failed_retry(request: TenantRequest, base_id: UUID) -> HttpResponse:
+    """Retry every failed document of a base."""
+    base = selectors.get_knowledge_base(base_id)
+    count = documents.retry_failed_documents(knowledge_base_id=base.id)
+    noun = "document is" if count == 1 else "documents are"
+    messages.success(request, f"{count} {noun} being indexed again.")
+    return redirect("knowledge:base_detail", tenant_slug=request.tenant.slug, base_id=base.id)
+
+
+@tenant_page("knowledge.view")
+def document_detail(request: TenantRequest, document_id: UUID) -> HttpResponse:
+    """A document: its state, and its chunks exactly as they are found and cited."""
+    document = selectors.get_document(document_id)
+    unfinished = is_unfinished(document)
+    if request.htmx and not unfinished:
+        return HttpResponseClientRefresh()
+    page = Paginator(selectors.list_chunks(document_id=document.id), CHUNKS_PER_PAGE).get_page(
+        request.GET.get("page")
+    )
+    context = {
+        "document": document,
+        "row": presenting.document_row(document),
+        "steps": presenting.document_steps(document),
+        "page": page,
+        "is_unfinished": unfinished,
+    }
+    template = "knowledge/document_detail.html"
+    return render(request, f"{template}#state" if request.htmx else template, context)
+
+
+@tenant_page({"POST": "knowledge.edit"})
+def document_retry(request: TenantRequest, document_id: UUID) -> HttpResponse:
+    """Index a document again."""
+    try:
+        document = documents.retry_document(document_id=document_id)
+    except Problem as problem:
+        messages.error(request, problem.detail)
+        document = selectors.get_document(document_id)
+    else:
+        messages.success(request, f"“{document.name}” is being indexed again.")
+    if request.POST.get("next") == "document":
+        return redirect("knowledge:document_detail", tenant_slug=request.tenant.slug, document_id=document.id)
+    return redirect(
+        "knowledge:base_detail", tenant_slug=request.tenant.slug, base_id=document.knowledge_base_id
+    )
+
+
+@tenant_page({"POST": "knowledge.edit"})
+def document_delete(request: TenantRequest, document_id: UUID) -> HttpResponse:
+    """Delete a document; it is not found any more from this moment."""
+    document = selectors.get_document(document_id)
+    documents.delete_document(document_id=document.id)
+    messages.success(request, f"“{document.name}” was deleted.")
+    return redirect(
+        "knowledge:base_detail", tenant_slug=request.tenant.slug, base_id=document.knowledge_base_id
+    )
