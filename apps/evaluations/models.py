@@ -6,6 +6,7 @@ must not change what a running or finished experiment means.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import ClassVar
 
 from django.db import models
@@ -170,7 +171,7 @@ class PlannedCase(_CaseFields, TenantOwned):
     latency_ms = models.PositiveIntegerField(null=True, blank=True)
     input_tokens = models.PositiveIntegerField(default=0)
     output_tokens = models.PositiveIntegerField(default=0)
-    cost = MoneyField(null=True, blank=True)
+    cost = MoneyField(default=Decimal(0))
     answered_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     error = models.CharField(max_length=500, blank=True)
@@ -221,3 +222,12 @@ class Result(TenantOwned):
                 | (~Q(status="scored") & Q(value=None)),
             ),
         ]
+
+    @property
+    def label(self) -> str:
+        """The score as people read it: a share, or a word where there is only yes and no."""
+        if self.value is None:
+            return self.get_status_display()
+        if self.value in (0.0, 1.0):
+            return "Passed" if self.is_passed else "Not passed"
+        return f"{self.value:.2f}"

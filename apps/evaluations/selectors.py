@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db.models import Avg, Count, Model, Prefetch, Q, QuerySet, Sum
 
+from apps.assistants import selectors as assistants
+from apps.assistants.contracts import VersionSpec
 from apps.evaluations.contracts import EvaluatorSummary
 from apps.evaluations.enums import CaseStatus, ExperimentStatus, ResultStatus
 from apps.evaluations.models import Case, Dataset, Evaluator, Experiment, PlannedCase, Result
-from parley.errors import NotFound
+from parley.errors import Invalid, NotFound
 
 M = TypeVar("M", bound=Model)
 
@@ -38,9 +40,12 @@ def list_cases(dataset_id: UUID) -> QuerySet[Case]:
     return Case.objects.filter(dataset_id=dataset_id).order_by("id")
 
 
-def get_case(case_id: UUID) -> Case:
-    """Raises `NotFound`."""
-    return _get(Case.objects.select_related("dataset"), case_id, "case")
+def get_case(case_id: UUID, *, dataset_id: UUID | None = None) -> Case:
+    """A case, of a certain data set if one is given. Raises `NotFound`."""
+    cases = Case.objects.select_related("dataset")
+    if dataset_id is not None:
+        cases = cases.filter(dataset_id=dataset_id)
+    return _get(cases, case_id, "case")
 
 
 def list_evaluators() -> QuerySet[Evaluator]:
@@ -71,14 +76,63 @@ def find_latest_experiment(*, dataset_id: UUID, assistant_id: UUID) -> Experimen
     return list_experiments().filter(dataset_id=dataset_id, assistant_id=assistant_id).first()
 
 
-def list_planned_cases(experiment_id: UUID) -> QuerySet[PlannedCase]:
-    """The cases of an experiment in order, each with its verdicts in the order of the evaluators."""
-    verdicts = Result.objects.select_related("evaluator").order_by("evaluator__position")
-    return (
-        PlannedCase.objects.filter(experiment_id=experiment_id)
-        .order_by("position")
-        .prefetch_related(Prefetch("results", queryset=verdicts))
+def list_planned_cases(experiment_id: UUID, *, only_problems: bool = False) -> QuerySet[PlannedCase]:
+    """The cases of an experiment in order, each with its verdicts in the order of the evaluators.
+
+    `only_problems` leaves the cases that failed, and those that an evaluator did not pass.
+    """
+    cases = PlannedCase.objects.filter(experiment_id=experiment_id)
+    if only_problems:
+        not_passed = Result.objects.filter(experiment_id=experiment_id, is_passed=False).exclude(
+            status=ResultStatus.SKIPPED
+        )
+        cases = cases.filter(Q(status=CaseStatus.FAILED) | Q(id__in=not_passed.values("case_id")))
+    return cases.order_by("position").prefetch_related(Prefetch("results", queryset=_verdicts()))
+
+
+def get_planned_case(planned_case_id: UUID) -> PlannedCase:
+    """One case of an experiment with its verdicts. Raises `NotFound`."""
+    cases = PlannedCase.objects.select_related("experiment")
+    return _get(cases.prefetch_related(Prefetch("results", queryset=_verdicts())), planned_case_id, "answer")
+
+
+def find_neighbours(case: PlannedCase) -> tuple[UUID | None, UUID | None]:
+    """Ids of the cases before and after this one in its experiment."""
+    near = dict(
+        PlannedCase.objects.filter(
+            experiment_id=case.experiment_id, position__in=[case.position - 1, case.position + 1]
+        ).values_list("position", "id")
     )
+    return near.get(case.position - 1), near.get(case.position + 1)
+
+
+def get_exchange(message_id: UUID) -> Any:
+    """The question, the answer and the rating of an answer in a conversation. Raises `NotFound`."""
+    # Loaded late until conversations offers it.
+    from apps.conversations import selectors as conversations
+
+    return conversations.get_exchange(message_id)
+
+
+def _verdicts() -> QuerySet[Result]:
+    return Result.objects.select_related("evaluator").order_by("evaluator__position")
+
+
+def get_version(*, assistant: str, version: str = "published") -> VersionSpec:
+    """The state of an assistant (slug or id) named by "published", "draft" or a version's number.
+
+    Raises `NotFound`, `Conflict` when nothing is published yet, `Invalid` for another word.
+    """
+    match version.strip().lower():
+        case "published" | "":
+            return assistants.get_published_spec(assistant)
+        case "draft":
+            return assistants.get_draft_spec(assistant)
+        case number if number.isdecimal():
+            row = assistants.get_assistant(assistant)
+            return assistants.version_spec(assistants.get_version(row, int(number)), row)
+    sentence = "The version must be “published”, “draft” or a version's number."
+    raise Invalid(sentence, errors={"version": [sentence]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +154,11 @@ class Progress:
     def share(self) -> float:
         """0..1."""
         return self.finished / self.total if self.total else 1.0
+
+    @property
+    def sentence(self) -> str:
+        """For people: "7 of 20 cases"."""
+        return f"{self.finished:,} of {self.total:,} cases"
 
 
 def get_progress(experiment: Experiment) -> Progress:
@@ -131,7 +190,7 @@ def summarise_many(experiment_ids: list[UUID]) -> dict[UUID, list[EvaluatorSumma
         .values("id", "evaluators__id", "evaluators__name", "evaluators__kind", "evaluators__position")
         .order_by("id", "evaluators__position")
     )
-    rows = {
+    rows: dict[UUID, dict[str, Any]] = {
         row["evaluator_id"]: row
         for row in Result.objects.filter(experiment_id__in=experiment_ids)
         .values("evaluator_id")

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
+from django.core.files import File
 from django.db import transaction
 
 from apps.evaluations import selectors
@@ -15,7 +16,7 @@ from apps.evaluations.models import Case, Dataset
 from apps.evaluations.services import case_files
 from apps.evaluations.services.fields import clean_case
 from apps.tenants.services import audit
-from parley.errors import Conflict, Invalid
+from parley.errors import Conflict, Invalid, TooLarge
 
 MAX_CASES_IN_DATASET = 5_000
 
@@ -51,6 +52,15 @@ def import_cases(*, dataset_id: UUID, content: bytes) -> int:
     _insert(dataset, cases, CaseSource.CSV)
     audit.record(action="dataset.imported", target=dataset, after={"cases": len(cases)})
     return len(cases)
+
+
+def import_upload(*, dataset_id: UUID, upload: File[bytes]) -> int:
+    """`import_cases` of an uploaded file, which is not even read when it is too large."""
+    if upload.size is None or upload.size > case_files.MAX_BYTES:
+        raise TooLarge(
+            f"The file is larger than {case_files.MAX_BYTES // 1024 // 1024} MB. Split it into parts."
+        )
+    return import_cases(dataset_id=dataset_id, content=upload.read())
 
 
 def add_case_from_message(*, dataset_id: UUID, message_id: UUID, case: CaseSpec) -> Case:

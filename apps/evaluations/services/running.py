@@ -18,8 +18,8 @@ import structlog
 from django.db.models import F, Q, Sum
 from django.utils import timezone
 
-from apps.assistants import runtime
 from apps.assistants.contracts import Finished, ModelChosen, TextDelta, VersionSpec
+from apps.assistants.runtime.respond import respond
 from apps.evaluations.contracts import AnswerRecord, CaseSpec, CitedPassage, Score
 from apps.evaluations.enums import CaseStatus, ExperimentStatus, ResultStatus
 from apps.evaluations.models import PlannedCase, PlannedEvaluator, Result
@@ -165,7 +165,7 @@ async def _answer(claim: _Claim) -> _Answer:
     first_words_at: float | None = None
     call_id: UUID | None = None
     said: list[str] = []
-    events = runtime.respond(
+    events = respond(
         version=claim.version, question=claim.case.question, history=(), route=route, purpose="evaluation"
     )
     try:
@@ -209,8 +209,7 @@ def _record_answer(claim: _Claim, answer: _Answer) -> None:
     finished = answer.finished
     with tenant_tx():
         if finished.call_id is not None:
-            confidence = "exact" if finished.usage.is_reported else "estimated"
-            holds.settle(call_id=finished.call_id, usage=finished.usage, confidence=confidence)
+            holds.settle(call_id=finished.call_id, usage=finished.usage)
         _write(
             claim,
             answer=finished.text,
