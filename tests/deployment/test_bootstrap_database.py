@@ -39,8 +39,7 @@ def test_makes_roles_database_and_extensions_and_may_be_repeated(
     with psycopg.connect(make_conninfo(test_services.admin_url, dbname=DATABASE)) as connection:
         installed = {name for (name,) in connection.execute("SELECT extname FROM pg_extension").fetchall()}
         roles = connection.execute(
-            "SELECT rolname, rolsuper, rolcreaterole, rolcreatedb, rolbypassrls FROM pg_roles "
-            "WHERE rolname = ANY(%s)",
+            "SELECT rolname, rolsuper, rolcreaterole, rolcreatedb, rolbypassrls FROM pg_roles WHERE rolname = ANY(%s)",
             (list(ROLES),),
         ).fetchall()
     assert installed >= set(EXTENSIONS)
@@ -52,9 +51,7 @@ def test_makes_roles_database_and_extensions_and_may_be_repeated(
     }
 
 
-def test_only_the_migrating_role_creates_tables(
-    addresses: dict[str, str], test_services: TestServices
-) -> None:
+def test_only_the_migrating_role_creates_tables(addresses: dict[str, str], test_services: TestServices) -> None:
     call_command("bootstrap_database", admin_url=test_services.admin_url)
     with psycopg.connect(addresses["app_migrator"]) as connection:
         connection.execute("CREATE TABLE allowed (id int)")

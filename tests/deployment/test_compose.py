@@ -24,10 +24,25 @@ OURS = ("migrate", "web", "worker", "beat")
 DOCKERFILE = (compose.ROOT / "Dockerfile").read_text()
 
 # The Compose specification's names that we use; anything else is a slip of the pen.
-SERVICE_KEYS = set(
-    "image build init restart environment volumes networks read_only tmpfs cap_drop security_opt depends_on "
-    "command ports healthcheck shm_size stop_grace_period".split()
-)
+SERVICE_KEYS = {
+    "image",
+    "build",
+    "init",
+    "restart",
+    "environment",
+    "volumes",
+    "networks",
+    "read_only",
+    "tmpfs",
+    "cap_drop",
+    "security_opt",
+    "depends_on",
+    "command",
+    "ports",
+    "healthcheck",
+    "shm_size",
+    "stop_grace_period",
+}
 HEALTH_KEYS = {"test", "interval", "timeout", "retries", "start_period", "disable"}
 CONDITIONS = {"service_started", "service_healthy", "service_completed_successfully"}
 
@@ -104,9 +119,7 @@ def test_variables_are_ones_that_the_code_reads() -> None:
 def test_each_process_signs_in_as_its_own_role() -> None:
     """T-01 in containers: only the migrate step knows the owner's password, and nobody serves as it."""
     for name in ("web", "worker", "beat"):
-        addresses = {
-            key: value for key, value in SERVICES[name]["environment"].items() if "DATABASE_URL" in key
-        }
+        addresses = {key: value for key, value in SERVICES[name]["environment"].items() if "DATABASE_URL" in key}
         assert {re.search(r"//(\w+):", value)[1] for value in addresses.values()} == {
             "app_rw",
             "app_platform",
@@ -143,9 +156,7 @@ def test_health_checks_ask_for_pages_that_exist() -> None:
     assert set(asked) == {"/healthz", "/readyz"}
     for path in asked:
         assert resolve(path).url_name == path.strip("/")
-    assert "localhost" in compose.interpolate(
-        SERVICES["web"]["environment"]["PARLEY_ALLOWED_HOSTS"], _given()
-    )
+    assert "localhost" in compose.interpolate(SERVICES["web"]["environment"]["PARLEY_ALLOWED_HOSTS"], _given())
 
 
 def test_database_and_valkey_are_not_published() -> None:
@@ -172,9 +183,7 @@ def test_image_runs_without_rights_from_the_locked_dependencies() -> None:
 
 
 def test_image_copies_what_exists_and_the_builder_is_given() -> None:
-    allowed = {
-        line[1:] for line in (compose.ROOT / ".dockerignore").read_text().splitlines() if line[:1] == "!"
-    }
+    allowed = {line[1:] for line in (compose.ROOT / ".dockerignore").read_text().splitlines() if line[:1] == "!"}
     for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, flags=re.MULTILINE):
         for source in line.split()[:-1]:
             assert (compose.ROOT / source).exists(), source
