@@ -26,7 +26,5 @@ def organisation_card(actor: Actor, tenant_slug: str) -> Contribution:
         if key.expires_at and key.expires_at <= now:
             attention.append(Attention(f"The API key “{key.name}” has expired.", href, "See API keys", "bad"))
         else:
-            attention.append(
-                Attention(f"The API key “{key.name}” expires soon.", href, "See API keys", "warn")
-            )
+            attention.append(Attention(f"The API key “{key.name}” expires soon.", href, "See API keys", "warn"))
     return Contribution(attention=tuple(attention))

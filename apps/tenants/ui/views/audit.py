@@ -31,9 +31,7 @@ class Change:
 def audit_list(request: TenantRequest) -> HttpResponse:
     """Newest first, filtered by words and by what it is about."""
     text, about = AuditFilterForm(request.GET).chosen()
-    page = Paginator(selectors.list_audit_events(text=text, action=about), PER_PAGE).get_page(
-        request.GET.get("page")
-    )
+    page = Paginator(selectors.list_audit_events(text=text, action=about), PER_PAGE).get_page(request.GET.get("page"))
     context = {"page": page, "text": text, "about": about, "nouns": selectors.list_audit_nouns()}
     return render(request, "tenants/audit_list.html", context)
 
@@ -50,9 +48,7 @@ def changes(before: dict[str, Any] | None, after: dict[str, Any] | None) -> list
     """What differs, field by field, in the order the service recorded it."""
     old, new = before or {}, after or {}
     return [
-        Change(
-            field, _words(old[field]) if field in old else None, _words(new[field]) if field in new else None
-        )
+        Change(field, _words(old[field]) if field in old else None, _words(new[field]) if field in new else None)
         for field in dict.fromkeys([*old, *new])
         if field not in old or field not in new or old[field] != new[field]
     ]

@@ -30,8 +30,6 @@ def dashboard(request: TenantRequest) -> HttpResponse:
             "done_count": done_count,
             "is_set_up": done_count == len(collected.steps),
             "next_step": next((step for step in collected.steps if not step.is_done), None),
-            "events": selectors.list_audit_events()[:RECENT_EVENTS]
-            if request.actor.can("audit.view")
-            else [],
+            "events": selectors.list_audit_events()[:RECENT_EVENTS] if request.actor.can("audit.view") else [],
         },
     )

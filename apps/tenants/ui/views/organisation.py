@@ -46,6 +46,4 @@ def profile(request: TenantRequest) -> HttpResponse:
             messages.success(request, "Saved.")
             return redirect("tenants:profile", tenant_slug=request.tenant.slug)
     memberships = selectors.list_memberships_of_user(user.id)
-    return render(
-        request, "tenants/profile_edit.html", {"form": form, "person": user, "memberships": memberships}
-    )
+    return render(request, "tenants/profile_edit.html", {"form": form, "person": user, "memberships": memberships})
