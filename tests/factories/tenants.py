@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-PASSWORD = "correct horse battery"  # noqa: S105 - a test's password
+PASSWORD = "correct horse battery"
 
 
 def make_user(email: str, **fields: Any) -> Any:

@@ -48,4 +48,3 @@ def list_tenants_of_user(user: User | AnonymousUser) -> list[TenantRef]:
     if not isinstance(user, User):
         return []
     return [member.tenant for member in selectors.list_memberships_of_user(user.id)]
-

@@ -26,14 +26,14 @@ def record(
     `action` is `<noun>.<past verb>`. `before` and `after` hold the changed fields only, and never a secret.
     """
     actor = current_actor()
-    is_row = isinstance(target, models.Model)
+    row = target if isinstance(target, models.Model) else None
     AuditEvent.objects.create(
         actor_kind=actor.kind if actor else ActorKind.SYSTEM,
         actor_id=actor.id if actor else None,
         actor_label=(actor.label if actor else "Parley")[:_LABEL_LENGTH],
         action=action,
-        target_type=target._meta.model_name or "" if is_row else "",
-        target_id=str(target.pk) if is_row else "",
+        target_type=(row._meta.model_name or "") if row else "",
+        target_id=str(row.pk) if row else "",
         target_label=("" if target is None else str(target))[:_LABEL_LENGTH],
         before=before,
         after=after,

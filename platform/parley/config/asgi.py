@@ -7,7 +7,7 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "parley.config.settings.local")
 
-import django  # noqa: E402 - the settings module is named first
+import django
 
 django.setup()
 

@@ -25,6 +25,6 @@ class ApiDocsView(SpectacularSwaggerSplitView):
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
-        view = super().as_view(**initkwargs)
+        view: Any = super().as_view(**initkwargs)
         view.access_rule = AccessRule(public_because="describes the API, holds no data")
         return view

@@ -81,9 +81,7 @@ def bootstrap_roles(connection: psycopg.Connection, passwords: Mapping[str, str]
                 connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(name))
         secret = connection.pgconn.encrypt_password(passwords[role].encode(), role.encode(), b"scram-sha-256")
         connection.execute(
-            sql.SQL("ALTER ROLE {} {} PASSWORD {}").format(
-                name, sql.SQL(allowed), sql.Literal(secret.decode())
-            )
+            sql.SQL("ALTER ROLE {} {} PASSWORD {}").format(name, sql.SQL(allowed), sql.Literal(secret.decode()))
         )
 
 
@@ -105,9 +103,7 @@ def restrict_connections(connection: psycopg.Connection, database: str) -> None:
     roles = sql.SQL(", ").join(sql.Identifier(role) for role in ROLES)
     connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
     connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(name, roles))
-    connection.execute(
-        sql.SQL("GRANT CREATE, TEMPORARY ON DATABASE {} TO {}").format(name, sql.Identifier(MIGRATOR))
-    )
+    connection.execute(sql.SQL("GRANT CREATE, TEMPORARY ON DATABASE {} TO {}").format(name, sql.Identifier(MIGRATOR)))
 
 
 def prepare_database(connection: psycopg.Connection, database: str) -> None:

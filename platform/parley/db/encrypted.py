@@ -18,8 +18,7 @@ from django.core.exceptions import FieldError, ImproperlyConfigured
 from django.db import models
 
 _HOW_TO_MAKE_ONE = (
-    "Make one with "
-    "`python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'`."
+    "Make one with `python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'`."
 )
 
 
@@ -127,9 +126,7 @@ class EncryptedTextField(models.TextField[EncryptedText | None, EncryptedText | 
 
     def get_lookup(self, lookup_name: str) -> Any:
         if lookup_name not in ("exact", "isnull"):
-            raise FieldError(
-                "An encrypted field can only be compared with a value already stored, or with NULL."
-            )
+            raise FieldError("An encrypted field can only be compared with a value already stored, or with NULL.")
         return super().get_lookup(lookup_name)
 
 

@@ -33,7 +33,12 @@ class _LoggedTask(Task):  # type: ignore[type-arg] # generic only in the stubs
             outcome = "done"
             return result
         finally:
-            log.info("task.finished", task=self.name, outcome=outcome, ms=round((time.perf_counter() - started) * 1000, 1))
+            log.info(
+                "task.finished",
+                task=self.name,
+                outcome=outcome,
+                ms=round((time.perf_counter() - started) * 1000, 1),
+            )
             if not self.request.is_eager:
                 connections.close_all()
 

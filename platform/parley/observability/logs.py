@@ -10,7 +10,19 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 # Field names whose values never belong in a log, whoever passes them.
 _SECRET_FIELDS = frozenset(
-    {"password", "token", "api_key", "key", "secret", "authorization", "cookie", "text", "content", "prompt", "question"}
+    {
+        "password",
+        "token",
+        "api_key",
+        "key",
+        "secret",
+        "authorization",
+        "cookie",
+        "text",
+        "content",
+        "prompt",
+        "question",
+    }
 )
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Awaitable, Callable
+from uuid import uuid4
 
 import structlog
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-
-from parley.db.ids import uuid7
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +52,7 @@ class RequestLogMiddleware:
 
 def _begin(request: HttpRequest) -> tuple[str, float]:
     offered = request.headers.get("X-Request-ID", "")
-    request_id = offered if _ACCEPTABLE_ID.fullmatch(offered) else uuid7().hex
+    request_id = offered if _ACCEPTABLE_ID.fullmatch(offered) else uuid4().hex
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=request_id)
     return request_id, time.perf_counter()

@@ -9,7 +9,8 @@ from parley.tenancy.constraints import ROLE_APP
 
 _TABLES = """
 SELECT c.relname, c.relrowsecurity, c.relforcerowsecurity,
-       EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'tenant_id' AND NOT a.attisdropped),
+       EXISTS (SELECT 1 FROM pg_attribute a
+               WHERE a.attrelid = c.oid AND a.attname = 'tenant_id' AND NOT a.attisdropped),
        EXISTS (SELECT 1 FROM pg_policy p WHERE p.polrelid = c.oid AND p.polqual IS NOT NULL
                AND p.polwithcheck IS NOT NULL AND p.polpermissive
                AND p.polroles @> ARRAY[(SELECT oid FROM pg_roles WHERE rolname = %s)]),
@@ -28,8 +29,10 @@ WHERE con.contype = 'f'
   AND EXISTS (SELECT 1 FROM pg_attribute WHERE attrelid = con.conrelid AND attname = 'tenant_id')
   AND EXISTS (SELECT 1 FROM pg_attribute WHERE attrelid = con.confrelid AND attname = 'tenant_id')
   AND NOT (
-    EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid = con.conrelid AND a.attname = 'tenant_id' AND a.attnum = ANY (con.conkey))
-    AND EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid = con.confrelid AND a.attname = 'tenant_id' AND a.attnum = ANY (con.confkey)))
+    EXISTS (SELECT 1 FROM pg_attribute a
+            WHERE a.attrelid = con.conrelid AND a.attname = 'tenant_id' AND a.attnum = ANY (con.conkey))
+    AND EXISTS (SELECT 1 FROM pg_attribute a
+            WHERE a.attrelid = con.confrelid AND a.attname = 'tenant_id' AND a.attnum = ANY (con.confkey)))
 ORDER BY 1, 2
 """
 
@@ -37,8 +40,10 @@ _UNIQUES_WITHOUT_TENANT = """
 SELECT i.indrelid::regclass::text, i.indexrelid::regclass::text
 FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE i.indisunique AND NOT i.indisprimary AND n.nspname = 'public'
-  AND EXISTS (SELECT 1 FROM pg_attribute WHERE attrelid = i.indrelid AND attname = 'tenant_id' AND NOT attisdropped)
-  AND NOT EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attname = 'tenant_id' AND a.attnum = ANY (i.indkey))
+  AND EXISTS (SELECT 1 FROM pg_attribute
+              WHERE attrelid = i.indrelid AND attname = 'tenant_id' AND NOT attisdropped)
+  AND NOT EXISTS (SELECT 1 FROM pg_attribute a
+                  WHERE a.attrelid = i.indrelid AND a.attname = 'tenant_id' AND a.attnum = ANY (i.indkey))
 ORDER BY 1, 2
 """
 
@@ -46,7 +51,8 @@ _LEAKY_OBJECTS = """
 SELECT 'the function ' || p.proname || ' is SECURITY DEFINER'
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'public' AND p.prosecdef
 UNION ALL
-SELECT 'the materialised view ' || matviewname || ' stores rows outside row-level security' FROM pg_matviews WHERE schemaname = 'public'
+SELECT 'the materialised view ' || matviewname || ' stores rows outside row-level security'
+FROM pg_matviews WHERE schemaname = 'public'
 UNION ALL
 SELECT 'the view ' || c.relname || ' is not security_invoker'
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -77,9 +83,13 @@ def rls_findings(using: str = DEFAULT_DB_ALIAS) -> list[str]:
             if has_wide_policy:
                 findings.append(f"{table} has a policy for {ROLE_APP} that does not name the tenant")
         cursor.execute(_REFERENCES_WITHOUT_TENANT)
-        findings += [f"the reference {name} of {table} does not contain the tenant" for table, name in cursor.fetchall()]
+        findings += [
+            f"the reference {name} of {table} does not contain the tenant" for table, name in cursor.fetchall()
+        ]
         cursor.execute(_UNIQUES_WITHOUT_TENANT)
-        findings += [f"the unique index {name} of {table} does not contain the tenant" for table, name in cursor.fetchall()]
+        findings += [
+            f"the unique index {name} of {table} does not contain the tenant" for table, name in cursor.fetchall()
+        ]
         cursor.execute(_LEAKY_OBJECTS)
         findings += [sentence for (sentence,) in cursor.fetchall()]
     return findings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from django.apps import apps
 from django.db import models
@@ -33,17 +33,13 @@ def classify(model: type[models.Model]) -> TenancyClass | None:
     if model._meta.label in GLOBAL_MODELS:
         return "global"
     # Implicit many-to-many tables follow the model that declares them.
-    owner = model._meta.auto_created
-    if owner and isinstance(owner, type) and issubclass(owner, models.Model):
-        return classify(owner)
-    return None
+    owner: Any = model._meta.auto_created
+    return classify(owner) if owner else None
 
 
 def unclassified_models() -> list[str]:
     """Labels of concrete models without a class, for the guard and `check_rls`."""
-    return sorted(
-        model._meta.label for model in apps.get_models(include_auto_created=True) if classify(model) is None
-    )
+    return sorted(model._meta.label for model in apps.get_models(include_auto_created=True) if classify(model) is None)
 
 
 def tables_without_tenant() -> set[str]:

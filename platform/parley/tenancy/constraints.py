@@ -6,6 +6,7 @@ migrated without its wall. One generator writes every policy (safety.md §1, rec
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from django.db import DEFAULT_DB_ALIAS, models
@@ -34,28 +35,25 @@ class _SqlConstraint(BaseConstraint):
 
     def constraint_sql(self, model: type[models.Model] | None, schema_editor: BaseDatabaseSchemaEditor | None) -> str:
         # Called while CREATE TABLE is composed: the table exists only afterwards, so defer.
-        assert model is not None and schema_editor is not None
+        assert model is not None
+        assert schema_editor is not None
         for sql in self.create_statements(model, schema_editor):
             schema_editor.deferred_sql.append(Statement(_escape(sql), table=_table(model, schema_editor)))
         return ""
 
-    def create_sql(
-        self, model: type[models.Model] | None, schema_editor: BaseDatabaseSchemaEditor | None
-    ) -> Statement | None:
-        assert model is not None and schema_editor is not None
+    def create_sql(self, model: type[models.Model] | None, schema_editor: BaseDatabaseSchemaEditor | None) -> Any:
+        assert model is not None
+        assert schema_editor is not None
         sql = ";\n".join(self.create_statements(model, schema_editor))
         return Statement(_escape(sql), table=_table(model, schema_editor))
 
-    def remove_sql(
-        self, model: type[models.Model] | None, schema_editor: BaseDatabaseSchemaEditor | None
-    ) -> Statement | None:
-        assert model is not None and schema_editor is not None
+    def remove_sql(self, model: type[models.Model] | None, schema_editor: BaseDatabaseSchemaEditor | None) -> Any:
+        assert model is not None
+        assert schema_editor is not None
         sql = ";\n".join(self.remove_statements(model, schema_editor))
         return Statement(_escape(sql), table=_table(model, schema_editor))
 
-    def validate(
-        self, model: Any, instance: Any, exclude: Any = None, using: str = DEFAULT_DB_ALIAS
-    ) -> None:
+    def validate(self, model: Any, instance: Any, exclude: Any = None, using: str = DEFAULT_DB_ALIAS) -> None:
         """Nothing to validate in Python: PostgreSQL enforces it."""
 
 
@@ -75,8 +73,10 @@ class TenantPolicy(_SqlConstraint):
         statements = [
             f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
             f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY",
-            f"CREATE POLICY {policy} ON {table} AS PERMISSIVE FOR ALL TO {ROLE_APP} "
-            f"USING ({TENANT_PREDICATE}) WITH CHECK ({TENANT_PREDICATE})",
+            (
+                f"CREATE POLICY {policy} ON {table} AS PERMISSIVE FOR ALL TO {ROLE_APP} "
+                f"USING ({TENANT_PREDICATE}) WITH CHECK ({TENANT_PREDICATE})"
+            ),
         ]
         if self.platform_access != "none":
             platform_policy = schema_editor.quote_name(f"{self.name}_platform")
@@ -97,7 +97,7 @@ class TenantPolicy(_SqlConstraint):
             f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY",
         ]
 
-    def deconstruct(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
+    def deconstruct(self) -> tuple[str, Sequence[Any], dict[str, Any]]:
         path, args, kwargs = super().deconstruct()
         return path, args, {**kwargs, "platform_access": self.platform_access}
 
@@ -147,16 +147,18 @@ class TenantReference(_SqlConstraint):
         quote = schema_editor.quote_name
         return [
             _tenant_key_statement(self.to_table, schema_editor),
-            f"ALTER TABLE {quote(model._meta.db_table)} ADD CONSTRAINT {quote(self.name)} "
-            f"FOREIGN KEY (tenant_id, {quote(self.column)}) REFERENCES {quote(self.to_table)} (tenant_id, id) "
-            "DEFERRABLE INITIALLY DEFERRED",
+            (
+                f"ALTER TABLE {quote(model._meta.db_table)} ADD CONSTRAINT {quote(self.name)} "
+                f"FOREIGN KEY (tenant_id, {quote(self.column)}) REFERENCES {quote(self.to_table)} (tenant_id, id) "
+                "DEFERRABLE INITIALLY DEFERRED"
+            ),
         ]
 
     def remove_statements(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> list[str]:
         quote = schema_editor.quote_name
         return [f"ALTER TABLE {quote(model._meta.db_table)} DROP CONSTRAINT IF EXISTS {quote(self.name)}"]
 
-    def deconstruct(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
+    def deconstruct(self) -> tuple[str, Sequence[Any], dict[str, Any]]:
         path, args, kwargs = super().deconstruct()
         return path, args, {**kwargs, "column": self.column, "to_table": self.to_table}
 

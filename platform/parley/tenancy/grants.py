@@ -42,7 +42,9 @@ def apply_grants(using: str) -> None:
     """Bring the privileges of all existing tables up to date. `using` must be the owner's connection."""
     connection = connections[using]
     with connection.cursor() as cursor:
-        cursor.execute("SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace")
+        cursor.execute(
+            "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace"
+        )
         tables = sorted(name for (name,) in cursor.fetchall())
         if tables:
             cursor.execute(";\n".join(grant_statements(tables)))

@@ -6,7 +6,7 @@ refer to, and a composite foreign key for each reference to another tenant table
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models.base import ModelBase
@@ -15,8 +15,6 @@ from parley.db.ids import uuid7
 from parley.tenancy.constraints import PlatformAccess, TenantKey, TenantPolicy, TenantReference
 from parley.tenancy.context import require_tenant_id
 from parley.tenancy.managers import AcrossTenantsManager, TenantManager
-
-_To = TypeVar("_To", bound=models.Model)
 
 
 class TenantForeignKey(models.ForeignKey[Any, Any]):
@@ -64,7 +62,7 @@ def _meta_with_constraints(name: str, bases: tuple[type, ...], attrs: dict[str, 
 
 
 def _target_table(field: TenantForeignKey, app_label: str, own_table: str) -> str:
-    target = field.remote_field.model
+    target: Any = field.remote_field.model
     if not isinstance(target, str):
         table: str = target._meta.db_table
         return table
@@ -98,7 +96,11 @@ class TenantOwned(models.Model, metaclass=TenantModelBase):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     tenant = models.ForeignKey(
-        "tenants.Tenant", on_delete=models.CASCADE, related_name="+", default=require_tenant_id, editable=False
+        "tenants.Tenant",
+        on_delete=models.CASCADE,
+        related_name="+",
+        default=require_tenant_id,
+        editable=False,
     )
     created_at = models.DateTimeField(auto_now_add=True, editable=False)
 

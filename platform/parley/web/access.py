@@ -66,7 +66,7 @@ def access_resolver() -> AccessResolver:
     """The module that knows members and keys."""
     from importlib import import_module
 
-    return cast(AccessResolver, import_module(settings.PARLEY_ACCESS_RESOLVER))
+    return cast("AccessResolver", import_module(settings.PARLEY_ACCESS_RESOLVER))
 
 
 def public(reason: str) -> Callable[[View], View]:
@@ -91,12 +91,14 @@ def signed_in(reason: str) -> Callable[[View], View]:
             return response
 
         guarded.access_rule = AccessRule(public_because=f"any signed-in person: {reason}")  # type: ignore[attr-defined]
-        return cast(View, guarded)
+        return cast("View", guarded)
 
     return declare
 
 
-def tenant_page(permission: Permission, *, streaming: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def tenant_page(
+    permission: Permission, *, streaming: bool = False
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """A page below `/t/<tenant_slug>/`.
 
     Nobody signed in is sent to sign-in; a stranger gets 404 (the organisation may as well not exist); a
@@ -108,9 +110,9 @@ def tenant_page(permission: Permission, *, streaming: bool = False) -> Callable[
     rule = AccessRule(permissions=permissions)
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
-        guarded = _streaming_page(view, rule) if streaming else _page(view, rule)
-        guarded.access_rule = rule  # type: ignore[attr-defined] # read by the guard
-        return guarded
+        guarded: Any = _streaming_page(view, rule) if streaming else _page(view, rule)
+        guarded.access_rule = rule
+        return cast("Callable[..., Any]", guarded)
 
     return decorate
 

@@ -57,9 +57,9 @@ class TenantAPIView(APIView):
     _stack: ExitStack
 
     @classmethod
-    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
-        view = super().as_view(**initkwargs)
-        view.access_rule = AccessRule(permissions=cls.access)  # type: ignore[attr-defined] # read by the guard
+    def as_view(cls, **initkwargs: Any) -> Any:
+        view: Any = super().as_view(**initkwargs)
+        view.access_rule = AccessRule(permissions=cls.access)
         return view
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -90,9 +90,9 @@ class PublicAPIView(APIView):
     public_because: ClassVar[str] = ""
 
     @classmethod
-    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
-        view = super().as_view(**initkwargs)
-        view.access_rule = AccessRule(public_because=cls.public_because)  # type: ignore[attr-defined]
+    def as_view(cls, **initkwargs: Any) -> Any:
+        view: Any = super().as_view(**initkwargs)
+        view.access_rule = AccessRule(public_because=cls.public_because)
         return view
 
 

@@ -29,7 +29,9 @@ def readyz(request: HttpRequest) -> HttpResponse:
     """200 when every dependency answers, else 503; each with its milliseconds."""
     checks = {name: _timed(check) for name, check in _CHECKS.items()}
     is_ready = all(check["status"] == "ok" for check in checks.values())
-    return JsonResponse({"status": "ok" if is_ready else "unavailable", "checks": checks}, status=200 if is_ready else 503)
+    return JsonResponse(
+        {"status": "ok" if is_ready else "unavailable", "checks": checks}, status=200 if is_ready else 503
+    )
 
 
 @public("guarded by a token of its own")

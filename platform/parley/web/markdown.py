@@ -26,7 +26,13 @@ _TAGS = {
     "p", "br", "hr", "strong", "em", "del", "s", "code", "pre", "blockquote", "ul", "ol", "li", "a", "span", "div",
     "h1", "h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td",
 }  # fmt: skip
-_ATTRIBUTES = {"a": {"href", "title"}, "span": {"class"}, "code": {"class"}, "ol": {"start"}, "div": {"class"}}
+_ATTRIBUTES = {
+    "a": {"href", "title"},
+    "span": {"class"},
+    "code": {"class"},
+    "ol": {"start"},
+    "div": {"class"},
+}
 _SCHEMES = {"http", "https", "mailto"}
 _MAX_HIGHLIGHTED = 20_000
 _FORMATTER: HtmlFormatter[str] = HtmlFormatter(nowrap=True)

@@ -47,7 +47,10 @@ def problem_headers(problem: Problem) -> dict[str, str]:
 def problem_response(problem: Problem) -> HttpResponse:
     """A problem as JSON, outside Django REST Framework."""
     return JsonResponse(
-        problem_body(problem), status=problem.status, content_type=CONTENT_TYPE, headers=problem_headers(problem)
+        problem_body(problem),
+        status=problem.status,
+        content_type=CONTENT_TYPE,
+        headers=problem_headers(problem),
     )
 
 
@@ -59,7 +62,10 @@ def api_exception_handler(error: Exception, context: dict[str, Any]) -> Response
     if transaction.get_connection().in_atomic_block:
         transaction.set_rollback(True)
     return Response(
-        problem_body(problem), status=problem.status, content_type=CONTENT_TYPE, headers=problem_headers(problem)
+        problem_body(problem),
+        status=problem.status,
+        content_type=CONTENT_TYPE,
+        headers=problem_headers(problem),
     )
 
 
@@ -73,7 +79,7 @@ def _as_problem(error: Exception) -> Problem | None:
     if isinstance(error, drf.NotAuthenticated | drf.AuthenticationFailed):
         return Unauthenticated(str(error.detail))
     if isinstance(error, drf.Throttled):
-        return TooMany("Too many requests. Try again later.", retry_after=error.wait or 1)
+        return TooMany("Too many requests. Try again later.", retry_after=getattr(error, "wait", None) or 1)
     if isinstance(error, RequestDataTooBig | TooManyFieldsSent):
         return TooLarge("The request is larger than this address accepts.")
     if isinstance(error, drf.ValidationError):
@@ -82,7 +88,7 @@ def _as_problem(error: Exception) -> Problem | None:
     if isinstance(error, drf.APIException):
         problem = Problem(_sentence(error.detail))
         problem.status = error.status_code
-        problem.title = type(error).default_detail if isinstance(type(error).default_detail, str) else problem.title
+        problem.title = str(error.default_detail)
         return problem
     return None
 
@@ -126,7 +132,7 @@ class ProblemMiddleware:
         if request.path.startswith(_API_PREFIXES):
             problem = _as_problem(error)
             if problem is None:
-                log.exception("request.failed", path=request.path)
+                log.error("request.failed", path=request.path, exc_info=error)
                 problem = Problem("Something went wrong on our side. The log has the details under the request id.")
                 problem.status, problem.title = 500, "Internal error"
             return problem_response(problem)

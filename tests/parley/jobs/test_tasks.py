@@ -56,9 +56,13 @@ def test_the_ambient_tenant_travels_with_the_message(
 
 @pytest.mark.django_db(transaction=True)
 def test_nothing_starts_when_the_change_is_rolled_back() -> None:
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
-        enqueue("tests.note_platform")
-        raise ZeroDivisionError
+    def change_that_fails() -> None:
+        with transaction.atomic():
+            enqueue("tests.note_platform")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        change_that_fails()
     assert seen == []
 
 

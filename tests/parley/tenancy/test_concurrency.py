@@ -16,6 +16,7 @@ from parley.db.threads import in_thread
 from parley.tenancy import current_tenant_id, tenant_tx, use_tenant
 from tests.factories.tenants import make_tenant, make_user
 
+
 @pytest.fixture
 def pool_of_five() -> Iterator[None]:
     """The application role behind a pool that twenty tenants must share."""

@@ -48,9 +48,7 @@ def test_a_role_that_sees_through_the_walls_is_named(facts: RoleFacts, complaint
 def test_nothing_serves_as_superuser(command: list[str], test_services: TestServices) -> None:
     """T-01: the check fails, and web and worker end with the reason instead of starting."""
     environment = test_services.environment(connection.settings_dict["NAME"])
-    environment["DATABASE_URL"] = make_conninfo(
-        test_services.admin_url, dbname=connection.settings_dict["NAME"]
-    )
+    environment["DATABASE_URL"] = make_conninfo(test_services.admin_url, dbname=connection.settings_dict["NAME"])
     environment["PYTHONPATH"] = f"{ROOT / 'platform'}:{ROOT}"
     outcome = subprocess.run(
         [sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
@@ -58,4 +56,3 @@ def test_nothing_serves_as_superuser(command: list[str], test_services: TestServ
     assert outcome.returncode != 0
     assert "is a superuser" in outcome.stderr
     assert "app_rw" in outcome.stderr
-

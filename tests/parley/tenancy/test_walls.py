@@ -51,7 +51,10 @@ def test_the_catalogue_has_no_findings() -> None:
             "ALTER TABLE tenants_apikey ADD CONSTRAINT loose FOREIGN KEY (id) REFERENCES tenants_membership (id)",
             "reference loose",
         ),
-        ("CREATE FUNCTION peek() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'", "SECURITY DEFINER"),
+        (
+            "CREATE FUNCTION peek() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'",
+            "SECURITY DEFINER",
+        ),
         ("CREATE VIEW peek AS SELECT id FROM tenants_apikey", "security_invoker"),
         ("CREATE MATERIALIZED VIEW peek AS SELECT 1 AS one", "materialised view"),
     ],
@@ -103,7 +106,8 @@ def test_the_cross_tenant_role_reaches_only_what_is_declared(model: type[TenantO
     table = model._meta.db_table
     with connections["platform"].cursor() as cursor:
         cursor.execute(
-            "SELECT has_table_privilege('app_platform', %s, 'SELECT'), has_table_privilege('app_platform', %s, 'UPDATE')",
-            [f'"{table}"', f'"{table}"'],
+            "SELECT has_table_privilege('app_platform', t, 'SELECT'), has_table_privilege('app_platform', t, 'UPDATE') "
+            "FROM (VALUES (%s)) AS named (t)",
+            [f'"{table}"'],
         )
         assert cursor.fetchone() == (model.platform_access != "none", model.platform_access == "write")

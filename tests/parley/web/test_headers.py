@@ -16,7 +16,13 @@ def test_every_response_carries_the_walls(tenant_a: TenantWithKey) -> None:
     """A-10, A-09: pages, errors, JSON and static files, for people, programs and strangers."""
     person, nobody = Client(raise_request_exception=False), Client(raise_request_exception=False)
     person.force_login(tenant_a.owner)
-    paths = ["/nothing/here/", "/api/v1/nothing/", "/accounts/login/", "/static/css/base.css", "/static/nothing.css"]
+    paths = [
+        "/nothing/here/",
+        "/api/v1/nothing/",
+        "/accounts/login/",
+        "/static/css/base.css",
+        "/static/nothing.css",
+    ]
     for route in all_routes():
         values = {name: str(uuid.uuid4()) if kind == "uuid" else "1" for kind, name in route.parameters}
         values["tenant_slug"] = tenant_a.tenant.slug
@@ -57,7 +63,9 @@ def _faults(headers: dict[str, str], path: str) -> list[str]:
 def test_a_page_script_needs_the_nonce_of_its_page(client: Client) -> None:
     """A-10."""
     first, second = client.get("/"), client.get("/")
-    nonces = [response.headers["Content-Security-Policy"].split("'nonce-")[1].split("'")[0] for response in (first, second)]
+    nonces = [
+        response.headers["Content-Security-Policy"].split("'nonce-")[1].split("'")[0] for response in (first, second)
+    ]
     assert nonces[0] != nonces[1]
     assert f'nonce="{nonces[0]}"' in first.content.decode()
 

@@ -18,7 +18,10 @@ def test_alive_asks_nothing(client: Client) -> None:
 def test_ready_names_each_dependency(client: Client) -> None:
     answer = client.get("/readyz")
     assert answer.status_code == 200
-    assert {name: check["status"] for name, check in answer.json()["checks"].items()} == {"database": "ok", "valkey": "ok"}
+    assert {name: check["status"] for name, check in answer.json()["checks"].items()} == {
+        "database": "ok",
+        "valkey": "ok",
+    }
 
 
 @pytest.mark.django_db

@@ -35,7 +35,13 @@ class Command(BaseCommand):
                 tenant = create_tenant(name=options["name"], owner=owner, slug=options["slug"])
         except Problem as problem:
             raise CommandError(problem.detail) from None
-        created = {"id": str(tenant.id), "slug": tenant.slug, "name": tenant.name, "owner": email, "password": password}
+        created = {
+            "id": str(tenant.id),
+            "slug": tenant.slug,
+            "name": tenant.name,
+            "owner": email,
+            "password": password,
+        }
         if options["as_json"]:
             self.stdout.write(json.dumps(created))
             return

@@ -8,7 +8,7 @@ os.environ.setdefault("PARLEY_ENCRYPTION_KEYS", "dGVzdHMtb25seS1rZXktMzItYnl0ZXM
 os.environ.setdefault("DATABASE_URL", "postgresql://app_rw@127.0.0.1:1/parley")
 os.environ.setdefault("VALKEY_URL", "redis://127.0.0.1:1/0")
 
-from parley.config.settings.base import *  # noqa: E402 - the variables above come first
+from parley.config.settings.base import *
 
 PARLEY_DEMO = True
 PARLEY_FORBID_REMOTE_MODELS = True
@@ -16,7 +16,7 @@ PARLEY_ALLOW_PRIVATE_PROVIDERS = True
 ALLOWED_HOSTS = ["*"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
-ACCOUNT_RATE_LIMITS = False
+ACCOUNT_RATE_LIMITS = {}
 CELERY_TASK_ALWAYS_EAGER = True
 CELERY_TASK_EAGER_PROPAGATES = True
 for alias in DATABASES.values():

@@ -75,9 +75,7 @@ class NavItem:
 
 NAVIGATION: tuple[NavItem, ...] = (
     NavItem("dashboard", "Dashboard", "layout-dashboard", "tenants:dashboard", "", "tenant.view", "d"),
-    NavItem(
-        "assistants", "Assistants", "bot", "assistants:assistant_list", "assistants/", "assistants.view", "a"
-    ),
+    NavItem("assistants", "Assistants", "bot", "assistants:assistant_list", "assistants/", "assistants.view", "a"),
     NavItem(
         "conversations",
         "Conversations",
@@ -184,9 +182,7 @@ def words(value: object) -> str:
 def initials(name: object) -> str:
     """One or two letters for an avatar: of the first and last word, or of the part before the @."""
     parts = [
-        part
-        for part in str(name or "").split("@")[0].replace(".", " ").replace("_", " ").split()
-        if part[0].isalnum()
+        part for part in str(name or "").split("@")[0].replace(".", " ").replace("_", " ").split() if part[0].isalnum()
     ]
     if not parts:
         return "?"

@@ -32,16 +32,12 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "--admin-url", default=os.environ.get(ADMIN_VARIABLE), help=f"default: ${ADMIN_VARIABLE}"
-        )
+        parser.add_argument("--admin-url", default=os.environ.get(ADMIN_VARIABLE), help=f"default: ${ADMIN_VARIABLE}")
 
     def handle(self, *args: Any, **options: Any) -> None:
         admin_url = options["admin_url"]
         if not admin_url:
-            raise CommandError(
-                f"Give --admin-url or {ADMIN_VARIABLE}: a user who may create roles and databases."
-            )
+            raise CommandError(f"Give --admin-url or {ADMIN_VARIABLE}: a user who may create roles and databases.")
         urls = {role: _role_url(role, variable) for role, variable in ROLE_VARIABLES.items()}
         database = str(urls["app_rw"].get("dbname") or "parley")
         passwords = {role: str(url["password"]) for role, url in urls.items()}
