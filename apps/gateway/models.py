@@ -111,9 +111,7 @@ class RouteChoice(TenantOwned):
     class Meta:
         ordering = ["position"]
         constraints = [
-            models.UniqueConstraint(
-                fields=["tenant", "route", "position"], name="gateway_routechoice_position"
-            ),
+            models.UniqueConstraint(fields=["tenant", "route", "position"], name="gateway_routechoice_position"),
             models.UniqueConstraint(fields=["tenant", "route", "model"], name="gateway_routechoice_once"),
         ]
 
@@ -134,9 +132,7 @@ class Budget(TenantOwned):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["tenant", "scope", "period_start"], name="gateway_budget_period"),
-            models.CheckConstraint(
-                name="gateway_budget_counters", condition=Q(spent__gte=0) & Q(held__gte=0)
-            ),
+            models.CheckConstraint(name="gateway_budget_counters", condition=Q(spent__gte=0) & Q(held__gte=0)),
             models.CheckConstraint(name="gateway_budget_limit", condition=Q(limit=None) | Q(limit__gte=0)),
         ]
 
@@ -212,8 +208,7 @@ class UsageEntry(TenantOwned):
             models.UniqueConstraint(fields=["tenant", "call_id", "kind"], name="gateway_usage_once"),
             models.CheckConstraint(
                 name="gateway_usage_charge",
-                condition=~Q(kind="charge")
-                | (Q(cost__gte=0) & Q(input_tokens__gte=0) & Q(output_tokens__gte=0)),
+                condition=~Q(kind="charge") | (Q(cost__gte=0) & Q(input_tokens__gte=0) & Q(output_tokens__gte=0)),
             ),
             models.CheckConstraint(name="gateway_usage_overage", condition=Q(overage__gte=0)),
         ]

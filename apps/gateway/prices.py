@@ -22,11 +22,7 @@ def price_of(
     if kind in _BUILT_IN:
         return FREE, PriceOrigin.FREE
     provider = price_list_name(kind=kind, litellm_provider=litellm_provider, base_url=base_url)
-    listed = (
-        getattr(llm, "known_price", lambda **_: None)(provider=provider, model=model_name)
-        if provider
-        else None
-    )
+    listed = getattr(llm, "known_price", lambda **_: None)(provider=provider, model=model_name) if provider else None
     if listed is None:
         return None, PriceOrigin.UNKNOWN
     return Price(listed.input_per_million, listed.output_per_million), PriceOrigin.TABLE

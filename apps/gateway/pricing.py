@@ -55,6 +55,4 @@ def _worst_input(price: Price, input_tokens: int) -> Decimal:
 
     Cached input can be dearer than other input (a price of writing the cache), so the higher one counts.
     """
-    return padded_input(input_tokens) * max(
-        price.input_per_million, price.cached_input_per_million or Decimal(0)
-    )
+    return padded_input(input_tokens) * max(price.input_per_million, price.cached_input_per_million or Decimal(0))

@@ -120,11 +120,7 @@ def resolve_route(*, purpose: contracts.Purpose, model_id: UUID | None = None) -
     Needs `tenant_tx`; decrypts the keys, so keep the result out of logs and caches.
     Raises `Invalid` when no model is left.
     """
-    rows = (
-        RouteChoice.objects.filter(route__purpose=purpose)
-        .select_related("model__provider")
-        .order_by("position")
-    )
+    rows = RouteChoice.objects.filter(route__purpose=purpose).select_related("model__provider").order_by("position")
     routed = [row.model for row in rows]
     pinned = _find_pinned(model_id, routed, purpose)
     last_resort = _last_resort([*routed, *([pinned] if pinned else [])]) if purpose == Purpose.CHAT else None
@@ -158,9 +154,7 @@ def _find_pinned(model_id: UUID | None, routed: list[Model], purpose: str) -> Mo
     if model_id is None or model_id == contracts.EXTRACTIVE_MODEL_ID:
         return None
     known = next((model for model in routed if model.id == model_id), None)
-    return (
-        known or Model.objects.select_related("provider").filter(id=model_id, kind=_KIND_FOR[purpose]).first()
-    )
+    return known or Model.objects.select_related("provider").filter(id=model_id, kind=_KIND_FOR[purpose]).first()
 
 
 def _usable(models: Iterable[Model], purpose: str) -> list[contracts.ModelChoice]:
@@ -198,9 +192,7 @@ def _target(model: Model) -> ModelTarget:
             return ModelTarget(backend="extractive", model=model.name)
         case ProviderKind.LOCAL:
             # The address is this start's own and changes with it, so no row holds it.
-            return ModelTarget(
-                backend="openai", model=model.name, base_url=settings.PARLEY_LOCAL_MODEL_URL or None
-            )
+            return ModelTarget(backend="openai", model=model.name, base_url=settings.PARLEY_LOCAL_MODEL_URL or None)
         case ProviderKind.OPENAI:
             backend, name = "openai", model.name
         case _:
@@ -228,9 +220,7 @@ class BudgetClock:
 
 def budget_clock() -> BudgetClock:
     """One query when the tenant has counters already, two on its very first call."""
-    newest = (
-        Budget.objects.select_related("tenant").annotate(database_now=Now()).order_by("-period_start").first()
-    )
+    newest = Budget.objects.select_related("tenant").annotate(database_now=Now()).order_by("-period_start").first()
     if newest is None:
         zone = tenants.get_tenant(require_tenant_id()).time_zone
         return BudgetClock(timezone.now(), zone, None)
@@ -326,9 +316,7 @@ def cost_of_call(call_id: UUID) -> Decimal | None:
 
 def spent_in(budget_id: UUID) -> Decimal:
     """The ledger's own sum for one month's counters: what `spent` must equal (B-03)."""
-    total: Decimal | None = UsageEntry.objects.filter(budget_id=budget_id).aggregate(total=Sum("cost"))[
-        "total"
-    ]
+    total: Decimal | None = UsageEntry.objects.filter(budget_id=budget_id).aggregate(total=Sum("cost"))["total"]
     return total or Decimal(0)
 
 

@@ -33,9 +33,7 @@ def main() -> None:
         for _request in range(requests):
             try:
                 with tenant_tx(tenant_id):
-                    holds.reserve(
-                        call_id=uuid7(), purpose="chat", choice=choice, input_tokens=0, max_output_tokens=1
-                    )
+                    holds.reserve(call_id=uuid7(), purpose="chat", choice=choice, input_tokens=0, max_output_tokens=1)
                 got += 1
             except OverBudget:
                 pass

@@ -42,9 +42,7 @@ QUESTION = (ChatMessage("system", "Be brief."), ChatMessage("user", "How many se
 HASTY = Timeouts(connect=0.5, first_token=0.25, between_tokens=0.25, total=3.0)
 SOURCES = Grounding(
     question="How many seats are in the Team plan?",
-    sources=(
-        GroundingSource(1, "Plans", "The Team plan includes 15 seats. The Solo plan includes one seat."),
-    ),
+    sources=(GroundingSource(1, "Plans", "The Team plan includes 15 seats. The Solo plan includes one seat."),),
     refusal="I do not know.",
 )
 # S-11 names eight ways to fail.
@@ -92,9 +90,7 @@ class Heard:
         return next((event for event in self.events if isinstance(event, CallFinished)), None)
 
 
-async def listen(
-    *choices: ModelChoice, hold: Hold | None = None, grounding: Grounding | None = None
-) -> Heard:
+async def listen(*choices: ModelChoice, hold: Hold | None = None, grounding: Grounding | None = None) -> Heard:
     """Consume a stream as a generation does: settle what finished."""
     heard = Heard()
     stream = completions.stream(
@@ -186,9 +182,7 @@ async def test_a_fault_ends_in_an_answer_of_the_next_model_or_one_clean_error(
         assert heard.finished.choice.label == "Sound"
         assert heard.chosen[-1].call_id == heard.finished.call_id
         assert len({event.call_id for event in heard.chosen if event.choice.label == "Sound"}) == 1
-        assert all(
-            not isinstance(event, TextDelta) for event in heard.events[: heard.events.index(heard.chosen[-1])]
-        )
+        assert all(not isinstance(event, TextDelta) for event in heard.events[: heard.events.index(heard.chosen[-1])])
         assert found.states[heard.finished.call_id] == "settled"
     else:
         assert isinstance(heard.problem, Unavailable)
@@ -216,9 +210,7 @@ async def test_a_fault_without_another_model_is_one_clean_error(
 
 
 @pytest.mark.parametrize("fault", BEFORE_THE_FIRST_WORD)
-async def test_the_last_resort_answers_from_the_sources(
-    fault: str, tenant_id: UUID, fake: FakeProvider
-) -> None:
+async def test_the_last_resort_answers_from_the_sources(fault: str, tenant_id: UUID, fake: FakeProvider) -> None:
     """S-11: with passages at hand, a provider's fault costs a visitor nothing."""
     heard = await listen(make_choice(fake.target(f"fake-{fault}-100tok")), extractive(), grounding=SOURCES)
     assert heard.problem is None
@@ -302,9 +294,7 @@ async def test_a_hold_for_another_model_is_given_back(tenant_id: UUID, fake: Fak
     assert heard.chosen[0].call_id != hold.call_id
 
 
-async def test_the_fallback_reserves_at_its_own_price_before_it_is_called(
-    tenant_id: UUID, fake: FakeProvider
-) -> None:
+async def test_the_fallback_reserves_at_its_own_price_before_it_is_called(tenant_id: UUID, fake: FakeProvider) -> None:
     """B-09: a fallback that does not fit into the budget is never called."""
     cheap = make_choice(fake.target("fake-refuse"), label="Cheap")
     dear = make_choice(fake.target("fake-5tok"), label="Dear", price=Price(Decimal(1_000), Decimal(10_000)))
@@ -386,9 +376,7 @@ async def test_a_cancelled_completion_is_charged(tenant_id: UUID, fake: FakeProv
     assert (await require_closed_books()).spent > 0
 
 
-async def test_an_address_that_turned_private_is_not_called(
-    tenant_id: UUID, fake: FakeProvider, settings: Any
-) -> None:
+async def test_an_address_that_turned_private_is_not_called(tenant_id: UUID, fake: FakeProvider, settings: Any) -> None:
     """L-09: the address is checked again right before the call, not only when it was saved."""
     settings.PARLEY_ALLOW_PRIVATE_PROVIDERS = False
     heard = await listen(make_choice(fake.target("fake-5tok")))

@@ -274,9 +274,7 @@ def test_a_call_id_pays_for_one_call_only() -> None:
     """B-04: the second reservation of one call breaks on the unique key."""
     call_id = reserve()
     with pytest.raises(IntegrityError), transaction.atomic():
-        holds.reserve(
-            call_id=call_id, purpose="chat", choice=make_choice(), input_tokens=1, max_output_tokens=1
-        )
+        holds.reserve(call_id=call_id, purpose="chat", choice=make_choice(), input_tokens=1, max_output_tokens=1)
     assert counters()[1] == Decimal("0.01105")
 
 

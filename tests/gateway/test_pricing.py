@@ -41,9 +41,7 @@ def test_no_call_within_its_estimate_costs_more_than_its_reservation(
 
 
 @given(prices, tokens, st.decimals(min_value=0, max_value=1_000, places=9))
-def test_affordable_output_is_the_largest_that_fits(
-    price: Price, input_tokens: int, available: Decimal
-) -> None:
+def test_affordable_output_is_the_largest_that_fits(price: Price, input_tokens: int, available: Decimal) -> None:
     found = affordable_output(price, input_tokens=input_tokens, available=available)
     if found:
         assert worst_case(price, input_tokens=input_tokens, max_output_tokens=found) <= available

@@ -91,18 +91,14 @@ def test_private_addresses_need_the_installations_consent(host: str) -> None:
 
 
 def test_one_bad_address_among_good_ones_is_enough() -> None:
-    assert objection_to_addresses(
-        [ip_address("93.184.216.34"), ip_address("10.0.0.1")], is_private_allowed=False
-    )
+    assert objection_to_addresses([ip_address("93.184.216.34"), ip_address("10.0.0.1")], is_private_allowed=False)
     assert objection_to_addresses([ip_address("93.184.216.34")], is_private_allowed=False) is None
     assert objection_to_url("https://api.example.com/v1") is None
 
 
 def test_only_the_companies_themselves_have_list_prices() -> None:
     """B-08: a model called gpt-4o on somebody's own server is not OpenAI's."""
-    assert (
-        price_list_name(kind="openai", litellm_provider="", base_url="https://api.openai.com/v1") == "openai"
-    )
+    assert price_list_name(kind="openai", litellm_provider="", base_url="https://api.openai.com/v1") == "openai"
     assert price_list_name(kind="openai", litellm_provider="", base_url="http://10.0.0.5:8000/v1") is None
     assert price_list_name(kind="litellm", litellm_provider="anthropic", base_url="") == "anthropic"
     assert all(objection_to_url(entry.base_url) is None for entry in KNOWN_PROVIDERS if entry.base_url)

@@ -26,9 +26,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(
-                        default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False
-                    ),
+                    models.UUIDField(default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 (
@@ -60,9 +58,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(
-                        default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False
-                    ),
+                    models.UUIDField(default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("call_id", models.UUIDField()),
@@ -133,9 +129,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(
-                        default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False
-                    ),
+                    models.UUIDField(default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("name", models.CharField(max_length=80)),
@@ -178,18 +172,14 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(
-                        default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False
-                    ),
+                    models.UUIDField(default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("name", models.CharField(max_length=200)),
                 ("label", models.CharField(max_length=120)),
                 (
                     "kind",
-                    models.CharField(
-                        choices=[("chat", "Chat"), ("embed", "Embedding")], default="chat", max_length=16
-                    ),
+                    models.CharField(choices=[("chat", "Chat"), ("embed", "Embedding")], default="chat", max_length=16),
                 ),
                 ("context_tokens", models.PositiveIntegerField()),
                 ("max_output_tokens", models.PositiveIntegerField()),
@@ -233,9 +223,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(
-                        default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False
-                    ),
+                    models.UUIDField(default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 (
@@ -268,9 +256,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(
-                        default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False
-                    ),
+                    models.UUIDField(default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("position", models.PositiveSmallIntegerField()),
@@ -312,9 +298,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(
-                        default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False
-                    ),
+                    models.UUIDField(default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("call_id", models.UUIDField()),
@@ -404,15 +388,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="budget",
-            constraint=parley.tenancy.constraints.TenantPolicy(
-                name="gateway_budget_tenant", platform_access="none"
-            ),
+            constraint=parley.tenancy.constraints.TenantPolicy(name="gateway_budget_tenant", platform_access="none"),
         ),
         migrations.AddIndex(
             model_name="hold",
-            index=models.Index(
-                models.F("expires_at"), condition=models.Q(("state", "held")), name="gateway_hold_open"
-            ),
+            index=models.Index(models.F("expires_at"), condition=models.Q(("state", "held")), name="gateway_hold_open"),
         ),
         migrations.AddConstraint(
             model_name="hold",
@@ -420,9 +400,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="hold",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("amount__gte", 0)), name="gateway_hold_amount"
-            ),
+            constraint=models.CheckConstraint(condition=models.Q(("amount__gte", 0)), name="gateway_hold_amount"),
         ),
         migrations.AddConstraint(
             model_name="hold",
@@ -430,9 +408,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="hold",
-            constraint=parley.tenancy.constraints.TenantPolicy(
-                name="gateway_hold_tenant", platform_access="read"
-            ),
+            constraint=parley.tenancy.constraints.TenantPolicy(name="gateway_hold_tenant", platform_access="read"),
         ),
         migrations.AddConstraint(
             model_name="hold",
@@ -450,9 +426,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="provider",
-            constraint=parley.tenancy.constraints.TenantPolicy(
-                name="gateway_provider_tenant", platform_access="none"
-            ),
+            constraint=parley.tenancy.constraints.TenantPolicy(name="gateway_provider_tenant", platform_access="none"),
         ),
         migrations.AddConstraint(
             model_name="model",
@@ -494,9 +468,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="model",
-            constraint=parley.tenancy.constraints.TenantPolicy(
-                name="gateway_model_tenant", platform_access="none"
-            ),
+            constraint=parley.tenancy.constraints.TenantPolicy(name="gateway_model_tenant", platform_access="none"),
         ),
         migrations.AddConstraint(
             model_name="model",
@@ -514,9 +486,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="route",
-            constraint=parley.tenancy.constraints.TenantPolicy(
-                name="gateway_route_tenant", platform_access="none"
-            ),
+            constraint=parley.tenancy.constraints.TenantPolicy(name="gateway_route_tenant", platform_access="none"),
         ),
         migrations.AddConstraint(
             model_name="routechoice",
@@ -526,9 +496,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="routechoice",
-            constraint=models.UniqueConstraint(
-                fields=("tenant", "route", "model"), name="gateway_routechoice_once"
-            ),
+            constraint=models.UniqueConstraint(fields=("tenant", "route", "model"), name="gateway_routechoice_once"),
         ),
         migrations.AddConstraint(
             model_name="routechoice",
@@ -562,9 +530,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="usageentry",
-            constraint=models.UniqueConstraint(
-                fields=("tenant", "call_id", "kind"), name="gateway_usage_once"
-            ),
+            constraint=models.UniqueConstraint(fields=("tenant", "call_id", "kind"), name="gateway_usage_once"),
         ),
         migrations.AddConstraint(
             model_name="usageentry",
@@ -579,9 +545,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="usageentry",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("overage__gte", 0)), name="gateway_usage_overage"
-            ),
+            constraint=models.CheckConstraint(condition=models.Q(("overage__gte", 0)), name="gateway_usage_overage"),
         ),
         migrations.AddConstraint(
             model_name="usageentry",

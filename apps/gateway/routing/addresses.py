@@ -74,11 +74,7 @@ def objection_to_addresses(addresses: Iterable[Address], *, is_private_allowed: 
     for address in map(_unwrap, addresses):
         if any(address in network for network in _METADATA_NETWORKS):
             return "This address belongs to the machine's own cloud and cannot be a model provider."
-        if (
-            address.is_multicast
-            or address.is_unspecified
-            or (address.is_reserved and not address.is_loopback)
-        ):
+        if address.is_multicast or address.is_unspecified or (address.is_reserved and not address.is_loopback):
             return "This address does not belong to a server."
         if not is_private_allowed and not address.is_global:
             return (

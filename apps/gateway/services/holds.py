@@ -174,18 +174,14 @@ def _lock(call_id: UUID) -> Hold:
     return hold
 
 
-def _charge(
-    hold: Hold, usage: Usage, confidence: Confidence, *, state: HoldState, cost: Decimal | None = None
-) -> None:
+def _charge(hold: Hold, usage: Usage, confidence: Confidence, *, state: HoldState, cost: Decimal | None = None) -> None:
     cost = pricing.cost_of(hold.price, usage) if cost is None else cost
     overage = max(Decimal(0), cost - hold.amount)
     _close(hold, state)
     _write(hold, EntryKind.CHARGE, usage, cost=cost, overage=overage, confidence=confidence)
     _move(hold.budget_id, held=-hold.amount, spent=cost)
     if overage:
-        log.warning(
-            "budget.overage", call_id=str(hold.call_id), model_id=str(hold.model_id), overage=str(overage)
-        )
+        log.warning("budget.overage", call_id=str(hold.call_id), model_id=str(hold.model_id), overage=str(overage))
 
 
 def _correct(hold: Hold, usage: Usage, confidence: Confidence) -> None:

@@ -85,9 +85,7 @@ def delete_model(*, model_id: UUID) -> None:
 
 def _require_own(model: Model) -> None:
     if model.provider.is_built_in:
-        raise Conflict(
-            "This model is part of Parley and cannot be changed. Routes decide whether it is used."
-        )
+        raise Conflict("This model is part of Parley and cannot be changed. Routes decide whether it is used.")
 
 
 def _require_valid(model: Model) -> None:
@@ -109,9 +107,7 @@ def _require_valid(model: Model) -> None:
         errors.setdefault(missing, ["Enter both prices, or neither to use the price list."])
     if errors:
         raise Invalid("The model was not saved.", errors=errors)
-    taken = Model.objects.filter(provider=model.provider, name=model.name, kind=model.kind).exclude(
-        id=model.id
-    )
+    taken = Model.objects.filter(provider=model.provider, name=model.name, kind=model.kind).exclude(id=model.id)
     if taken.exists():
         raise Conflict(f"This provider has a model “{model.name}” already.")
 

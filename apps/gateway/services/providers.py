@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 from uuid import UUID
 
-from django.db.models import ProtectedError
 from django.utils import timezone
 
 from apps.gateway import contracts, selectors
@@ -32,9 +31,7 @@ def create_provider(
 ) -> Provider:
     """Add a provider. The key is stored encrypted. Raises `Invalid`, `Conflict` when the name is taken."""
     if kind not in _ADDABLE:
-        raise _invalid(
-            "kind", "Choose an OpenAI-compatible server or another provider; the built-in ones exist."
-        )
+        raise _invalid("kind", "Choose an OpenAI-compatible server or another provider; the built-in ones exist.")
     provider = Provider(
         name=name.strip(),
         kind=kind,
@@ -88,16 +85,12 @@ def update_provider(
 def delete_provider(*, provider_id: UUID) -> None:
     """Remove a provider with its key and its models. The ledger keeps what they cost.
 
-    Raises `NotFound`, `Conflict` when something still needs one of its models.
+    Assistants that were pinned to one of the models follow the route from then on.
+    Raises `NotFound`, `Conflict` for a built-in provider.
     """
     provider = _get_own(provider_id)
     audit.record(action="provider.deleted", target=provider, before=_facts(provider))
-    try:
-        provider.delete()
-    except ProtectedError as error:
-        raise Conflict(
-            "A model of this provider is still in use. Choose other models there first."
-        ) from error
+    provider.delete()
 
 
 async def check_provider(*, provider_id: UUID) -> contracts.CheckOutcome:
@@ -113,9 +106,7 @@ async def check_provider(*, provider_id: UUID) -> contracts.CheckOutcome:
 
 async def _ask(route: contracts.ResolvedRoute | None) -> contracts.CheckOutcome:
     if route is None:
-        return contracts.CheckOutcome(
-            False, "Add a chat model first: the key is tested with a short question to it."
-        )
+        return contracts.CheckOutcome(False, "Add a chat model first: the key is tested with a short question to it.")
     try:
         answer = await completions.complete(
             route=route,
@@ -151,9 +142,7 @@ def _remember(provider_id: UUID, outcome: contracts.CheckOutcome) -> None:
 def _get_own(provider_id: UUID) -> Provider:
     provider = selectors.get_provider(provider_id)
     if provider.is_built_in:
-        raise Conflict(
-            "This provider is part of Parley and cannot be changed. Routes decide whether it is used."
-        )
+        raise Conflict("This provider is part of Parley and cannot be changed. Routes decide whether it is used.")
     return provider
 
 

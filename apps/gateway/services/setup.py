@@ -7,10 +7,11 @@ from decimal import Decimal
 from apps.gateway import selectors
 from apps.gateway.enums import ModelKind, ProviderKind, Purpose
 from apps.gateway.models import Model, Provider, Route, RouteChoice
+from apps.gateway.services import budgets
 
 
 def register_local_models() -> None:
-    """Register the built-in providers and models of the ambient tenant, and its three routes.
+    """Register the built-in providers and models of the ambient tenant, its three routes, and its first month.
 
     Runs inside `tenant_tx`. Safe to repeat: what exists is left as its people set it.
     """
@@ -37,6 +38,7 @@ def register_local_models() -> None:
     _route(Purpose.CHAT, chat, extractive)
     _route(Purpose.EMBED, embedder)
     _route(Purpose.JUDGE, chat)
+    budgets.open_month()
 
 
 def _register(

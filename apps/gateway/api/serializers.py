@@ -1,0 +1,194 @@
+"""What the API accepts and shows of the gateway. Money is a decimal string; a key is never shown again."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from rest_framework import serializers
+
+from apps.gateway import periods, selectors
+from apps.gateway.enums import ProviderKind
+from apps.gateway.models import Budget, Model, Provider, Route, UsageEntry
+
+_ADDABLE = (ProviderKind.OPENAI.value, ProviderKind.LITELLM.value)
+
+
+def _price(**options: Any) -> serializers.DecimalField:
+    return serializers.DecimalField(
+        max_digits=18,
+        decimal_places=9,
+        required=False,
+        allow_null=True,
+        help_text="US dollars per million tokens; null: the price list decides",
+        **options,
+    )
+
+
+class ProviderSerializer(serializers.Serializer[Any]):
+    """Settings of a provider. `api_key` is written and never read."""
+
+    name = serializers.CharField(max_length=80)
+    base_url = serializers.CharField(max_length=300, required=False, allow_blank=True)
+    litellm_provider = serializers.CharField(max_length=40, required=False, allow_blank=True)
+    api_key = serializers.CharField(max_length=1_000, required=False, allow_blank=True, write_only=True)
+
+
+class NewProviderSerializer(ProviderSerializer):
+    """A provider to add."""
+
+    kind = serializers.ChoiceField(choices=_ADDABLE)
+
+
+class ProviderChangeSerializer(ProviderSerializer):
+    """A change; an empty `api_key` removes the key."""
+
+    is_enabled = serializers.BooleanField(required=False)
+
+
+class ModelSerializer(serializers.Serializer[Any]):
+    """Settings of a model."""
+
+    name = serializers.CharField(max_length=200, help_text="The provider's own name of the model")
+    label = serializers.CharField(max_length=120, required=False)
+    context_tokens = serializers.IntegerField(min_value=1, max_value=20_000_000)
+    max_output_tokens = serializers.IntegerField(min_value=1, max_value=20_000_000)
+    input_price = _price()
+    output_price = _price()
+    cached_input_price = _price()
+
+
+class NewModelSerializer(ModelSerializer):
+    """A model to add."""
+
+    provider_id = serializers.UUIDField()
+
+
+class ModelChangeSerializer(ModelSerializer):
+    """A change of a model."""
+
+    is_enabled = serializers.BooleanField(required=False)
+
+
+class RouteSerializer(serializers.Serializer[Any]):
+    """The models of a route, the first asked first."""
+
+    model_ids = serializers.ListField(child=serializers.UUIDField(), max_length=20)
+
+
+class BudgetSerializer(serializers.Serializer[Any]):
+    """The monthly limit in US dollars; null: no limit."""
+
+    limit = serializers.DecimalField(max_digits=18, decimal_places=9, min_value=Decimal(0), allow_null=True)
+
+
+class UsageFilterSerializer(serializers.Serializer[Any]):
+    """Which ledger lines to list."""
+
+    since = serializers.DateTimeField(required=False)
+    until = serializers.DateTimeField(required=False)
+    purpose = serializers.ChoiceField(choices=["chat", "embed", "judge"], required=False)
+    model_id = serializers.UUIDField(required=False)
+
+
+def money(amount: Decimal | None) -> str | None:
+    """A decimal string without an exponent or idle zeros."""
+    return None if amount is None else format(amount.normalize(), "f")
+
+
+def provider_body(provider: Provider) -> dict[str, Any]:
+    """A provider; of its key only the last characters and the day it was set."""
+    has_key = provider.api_key_set_at is not None
+    return {
+        "id": str(provider.id),
+        "name": provider.name,
+        "kind": provider.kind,
+        "litellm_provider": provider.litellm_provider,
+        "base_url": provider.base_url,
+        "is_enabled": provider.is_enabled,
+        "is_built_in": provider.is_built_in,
+        "api_key": {"last4": provider.api_key_last4, "set_at": provider.api_key_set_at} if has_key else None,
+        "last_check": _last_check(provider),
+        "created_at": provider.created_at,
+    }
+
+
+def _last_check(provider: Provider) -> dict[str, Any] | None:
+    if provider.checked_at is None:
+        return None
+    return {"at": provider.checked_at, "is_ok": provider.check_is_ok, "detail": provider.check_sentence}
+
+
+def model_body(model: Model) -> dict[str, Any]:
+    """A model with the price that a call would be reserved at."""
+    price, origin = selectors.effective_price(model)
+    return {
+        "id": str(model.id),
+        "provider_id": str(model.provider_id),
+        "name": model.name,
+        "label": model.label,
+        "kind": model.kind,
+        "context_tokens": model.context_tokens,
+        "max_output_tokens": model.max_output_tokens,
+        "is_enabled": model.is_enabled,
+        "input_price": money(model.input_price),
+        "output_price": money(model.output_price),
+        "cached_input_price": money(model.cached_input_price),
+        "price": {
+            "origin": origin.value,
+            "input_per_million": money(price.input_per_million) if price else None,
+            "output_per_million": money(price.output_per_million) if price else None,
+            "cached_input_per_million": money(price.cached_input_per_million) if price else None,
+        },
+        "created_at": model.created_at,
+    }
+
+
+def route_body(route: Route) -> dict[str, Any]:
+    """A route with its models in the order they are asked."""
+    choices = route.choices.all()
+    return {
+        "id": str(route.id),
+        "purpose": route.purpose,
+        "model_ids": [str(choice.model_id) for choice in choices],
+        "models": [{"id": str(choice.model_id), "label": choice.model.label} for choice in choices],
+    }
+
+
+def budget_body(budget: Budget) -> dict[str, Any]:
+    """One month's counters."""
+    period = periods.period_of(budget.period_start, budget.tenant.time_zone)
+    left = None if budget.limit is None else max(Decimal(0), budget.limit - budget.spent - budget.held)
+    return {
+        "id": str(budget.id),
+        "scope": budget.scope,
+        "period_start": period.starts_at,
+        "resets_at": period.ends_at,
+        "time_zone": budget.tenant.time_zone,
+        "limit": money(budget.limit),
+        "spent": money(budget.spent),
+        "held": money(budget.held),
+        "available": money(left),
+    }
+
+
+def usage_body(entry: UsageEntry) -> dict[str, Any]:
+    """One line of the ledger."""
+    return {
+        "id": str(entry.id),
+        "call_id": str(entry.call_id),
+        "kind": entry.kind,
+        "purpose": entry.purpose,
+        "model_id": str(entry.model_id),
+        "model": entry.model_label,
+        "provider_id": str(entry.provider_id) if entry.provider_id else None,
+        "assistant_id": str(entry.assistant_id) if entry.assistant_id else None,
+        "conversation_id": str(entry.conversation_id) if entry.conversation_id else None,
+        "input_tokens": entry.input_tokens,
+        "cached_input_tokens": entry.cached_input_tokens,
+        "output_tokens": entry.output_tokens,
+        "cost": money(entry.cost),
+        "overage": money(entry.overage),
+        "confidence": entry.confidence,
+        "created_at": entry.created_at,
+    }

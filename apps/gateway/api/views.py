@@ -1,0 +1,166 @@
+"""JSON views: validate, one call, render."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from asgiref.sync import async_to_sync
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.gateway import selectors
+from apps.gateway.api import serializers
+from apps.gateway.services import budgets, models, providers, routes
+from parley.errors import Invalid
+from parley.web.api import TenantAPIView, paginate, parse_body
+from parley.web.problems import flatten_errors
+
+
+class ProviderList(TenantAPIView):
+    """Who runs models for this organisation."""
+
+    access = {"GET": "gateway.view", "POST": "gateway.manage"}
+
+    @extend_schema(responses=dict)
+    def get(self, request: Request) -> Response:
+        return paginate(request, selectors.list_providers(), serializers.provider_body)
+
+    @extend_schema(request=serializers.NewProviderSerializer, responses={201: dict})
+    def post(self, request: Request) -> Response:
+        provider = providers.create_provider(**parse_body(serializers.NewProviderSerializer, request))
+        return Response(serializers.provider_body(provider), status=status.HTTP_201_CREATED)
+
+
+class ProviderDetail(TenantAPIView):
+    """One provider. Its key can be replaced and removed, not read."""
+
+    access = {"GET": "gateway.view", "PATCH": "gateway.manage", "DELETE": "gateway.manage"}
+
+    @extend_schema(responses=dict)
+    def get(self, request: Request, provider_id: UUID) -> Response:
+        return Response(serializers.provider_body(selectors.get_provider(provider_id)))
+
+    @extend_schema(request=serializers.ProviderChangeSerializer, responses=dict)
+    def patch(self, request: Request, provider_id: UUID) -> Response:
+        changes = parse_body(serializers.ProviderChangeSerializer, request, partial=True)
+        provider = providers.update_provider(provider_id=provider_id, **changes)
+        return Response(serializers.provider_body(provider))
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, provider_id: UUID) -> Response:
+        providers.delete_provider(provider_id=provider_id)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class ProviderCheck(TenantAPIView):
+    """Asks the provider for a word: `{"is_ok", "detail"}`. Costs what that word costs."""
+
+    access = {"POST": "gateway.manage"}
+    holds_transaction = False
+
+    @extend_schema(request=None, responses=dict)
+    def post(self, request: Request, provider_id: UUID) -> Response:
+        outcome = async_to_sync(providers.check_provider)(provider_id=provider_id)
+        return Response({"is_ok": outcome.is_ok, "detail": outcome.sentence})
+
+
+class ModelList(TenantAPIView):
+    """The models of all providers."""
+
+    access = {"GET": "gateway.view", "POST": "gateway.manage"}
+
+    @extend_schema(responses=dict)
+    def get(self, request: Request) -> Response:
+        return paginate(request, selectors.list_models(), serializers.model_body)
+
+    @extend_schema(request=serializers.NewModelSerializer, responses={201: dict})
+    def post(self, request: Request) -> Response:
+        model = models.create_model(**parse_body(serializers.NewModelSerializer, request))
+        return Response(serializers.model_body(model), status=status.HTTP_201_CREATED)
+
+
+class ModelDetail(TenantAPIView):
+    """One model."""
+
+    access = {"GET": "gateway.view", "PATCH": "gateway.manage", "DELETE": "gateway.manage"}
+
+    @extend_schema(responses=dict)
+    def get(self, request: Request, model_id: UUID) -> Response:
+        return Response(serializers.model_body(selectors.get_model(model_id)))
+
+    @extend_schema(request=serializers.ModelChangeSerializer, responses=dict)
+    def patch(self, request: Request, model_id: UUID) -> Response:
+        changes = parse_body(serializers.ModelChangeSerializer, request, partial=True)
+        return Response(serializers.model_body(models.update_model(model_id=model_id, changes=changes)))
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, model_id: UUID) -> Response:
+        models.delete_model(model_id=model_id)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class RouteList(TenantAPIView):
+    """One route for each purpose: chat, embed, judge."""
+
+    access = {"GET": "gateway.view"}
+
+    @extend_schema(responses=dict)
+    def get(self, request: Request) -> Response:
+        return paginate(request, selectors.list_routes(), serializers.route_body)
+
+
+class RouteDetail(TenantAPIView):
+    """One route. PUT replaces its models."""
+
+    access = {"GET": "gateway.view", "PUT": "gateway.manage"}
+
+    @extend_schema(responses=dict)
+    def get(self, request: Request, route_id: UUID) -> Response:
+        return Response(serializers.route_body(selectors.get_route(route_id)))
+
+    @extend_schema(request=serializers.RouteSerializer, responses=dict)
+    def put(self, request: Request, route_id: UUID) -> Response:
+        body = parse_body(serializers.RouteSerializer, request)
+        routes.set_route(route_id=route_id, model_ids=body["model_ids"])
+        return Response(serializers.route_body(selectors.get_route(route_id)))
+
+
+class BudgetList(TenantAPIView):
+    """Each month's counters, the newest first."""
+
+    access = {"GET": "budgets.view"}
+
+    @extend_schema(responses=dict)
+    def get(self, request: Request) -> Response:
+        return paginate(request, selectors.list_budgets(), serializers.budget_body)
+
+
+class BudgetDetail(TenantAPIView):
+    """One month. PATCH sets the limit of the running month and of those that follow."""
+
+    access = {"GET": "budgets.view", "PATCH": "budgets.manage"}
+
+    @extend_schema(responses=dict)
+    def get(self, request: Request, budget_id: UUID) -> Response:
+        return Response(serializers.budget_body(selectors.get_budget(budget_id)))
+
+    @extend_schema(request=serializers.BudgetSerializer, responses=dict)
+    def patch(self, request: Request, budget_id: UUID) -> Response:
+        selectors.get_budget(budget_id)
+        running = budgets.set_limit(limit=parse_body(serializers.BudgetSerializer, request)["limit"])
+        return Response(serializers.budget_body(selectors.get_budget(running.id)))
+
+
+class UsageList(TenantAPIView):
+    """The ledger, the newest line first; `since`, `until`, `purpose` and `model_id` narrow it."""
+
+    access = {"GET": "usage.view"}
+
+    @extend_schema(parameters=[serializers.UsageFilterSerializer], responses=dict)
+    def get(self, request: Request) -> Response:
+        filters = serializers.UsageFilterSerializer(data=request.query_params)
+        if not filters.is_valid():
+            raise Invalid("Some filters are not valid.", errors=flatten_errors(filters.errors))
+        return paginate(request, selectors.list_usage(**filters.validated_data), serializers.usage_body)
