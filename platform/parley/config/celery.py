@@ -32,7 +32,12 @@ def refuse_unsafe_role(**kwargs: object) -> None:
     """A worker refuses to start as a role that sees all tenants (T-01)."""
     from django.db import connections
 
-    from parley.tenancy.roles import require_restricted_role
+    from parley.tenancy.roles import UnsafeDatabaseRole, require_restricted_role
 
-    require_restricted_role()
-    connections.close_all()
+    try:
+        require_restricted_role()
+    except UnsafeDatabaseRole as error:
+        # Celery swallows ordinary exceptions of a signal's receivers.
+        raise SystemExit(str(error)) from error
+    finally:
+        connections.close_all()

@@ -18,8 +18,9 @@ from tests.factories.tenants import make_tenant, make_user
 
 
 @pytest.fixture
-def pool_of_five() -> Iterator[None]:
+def pool_of_five(transactional_db: None) -> Iterator[None]:
     """The application role behind a pool that twenty tenants must share."""
+    connections["default"].close()
     options = connections["default"].settings_dict["OPTIONS"]
     options["pool"] = {"min_size": 5, "max_size": 5, "timeout": 30}
     yield
