@@ -39,9 +39,7 @@ class Assistant(TenantOwned):
     is_paused = models.BooleanField(default=False)
 
     instructions = models.TextField()
-    model = TenantForeignKey(
-        "gateway.Model", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
-    )
+    model = TenantForeignKey("gateway.Model", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     temperature = models.FloatField(
         null=True, blank=True, validators=[MinValueValidator(0.0), MaxValueValidator(HOTTEST)]
     )
@@ -106,9 +104,7 @@ class AssistantVersion(TenantOwned):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["tenant", "assistant", "number"], name="assistants_version_number_once"
-            )
+            models.UniqueConstraint(fields=["tenant", "assistant", "number"], name="assistants_version_number_once")
         ]
 
     def __str__(self) -> str:

@@ -113,8 +113,7 @@ def draft_spec(assistant: Assistant) -> VersionSpec:
         model_id=assistant.model_id,
         # Sorted here and not by the database, so that a prefetched list costs no query.
         knowledge_base_ids=tuple(
-            link.knowledge_base_id
-            for link in sorted(assistant.knowledge_base_links.all(), key=lambda link: link.id)
+            link.knowledge_base_id for link in sorted(assistant.knowledge_base_links.all(), key=lambda link: link.id)
         ),
         temperature=assistant.temperature,
         max_output_tokens=assistant.max_output_tokens,

@@ -10,9 +10,7 @@ from tests.assistants.factories import make_spec
 HISTORY = [Turn("user", "How do I embed the widget?"), Turn("assistant", "With one line of HTML [1].")]
 
 
-@pytest.mark.parametrize(
-    "question", ["And on a phone?", "What does it cost?", "Why?", "What about subdomains?"]
-)
+@pytest.mark.parametrize("question", ["And on a phone?", "What does it cost?", "Why?", "What about subdomains?"])
 def test_a_question_that_leans_back_is_searched_with_the_one_before(question: str) -> None:
     assert search_query(question, HISTORY) == f"How do I embed the widget?\n{question}"
 

@@ -63,22 +63,19 @@ def test_a_source_cannot_close_its_fence_or_hide_words() -> None:
 
 def test_headings_tell_where_a_passage_stands() -> None:
     source = make_source(1, SEATS, title="Plans", headings=("Team", "Seats"))
-    assert "Plans › Team › Seats" in composed(sources=[source]).messages[-1].content  # noqa: RUF001 # as printed
+    assert "Plans › Team › Seats" in composed(sources=[source]).messages[-1].content  # as printed
 
 
 def test_history_is_trimmed_newest_first_and_starts_with_the_visitor() -> None:
     turns = [
-        Turn("user" if number % 2 == 0 else "assistant", f"turn {number} " + "word " * 400)
-        for number in range(20)
+        Turn("user" if number % 2 == 0 else "assistant", f"turn {number} " + "word " * 400) for number in range(20)
     ]
     prompt = composed(history=turns, choice=make_choice(context_tokens=4_000))
     texts = [message.content for message in prompt.messages[1:-1]]
     assert texts
     assert texts[-1].startswith("turn 19")
     assert prompt.messages[1].role == "user"
-    assert (
-        sum(count_tokens(message.content) for message in prompt.messages) < 4_000 - prompt.max_output_tokens
-    )
+    assert sum(count_tokens(message.content) for message in prompt.messages) < 4_000 - prompt.max_output_tokens
 
 
 def test_old_markers_do_not_stay_in_the_history() -> None:

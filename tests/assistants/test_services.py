@@ -20,9 +20,7 @@ pytestmark = pytest.mark.django_db
 
 
 def actions() -> list[str]:
-    return list(
-        AuditEvent.objects.filter(target_type="assistant").order_by("id").values_list("action", flat=True)
-    )
+    return list(AuditEvent.objects.filter(target_type="assistant").order_by("id").values_list("action", flat=True))
 
 
 def test_name_and_instructions_suffice(in_tenant_a: Any) -> None:
@@ -220,9 +218,7 @@ def test_a_public_id_tells_the_tenant_and_nothing_is_guessable(two_tenants: Any)
     acme, birch = two_tenants
     with tenant_tx(acme.tenant.id):
         assistant = make_assistant()
-        assistants.update_sharing(
-            assistant_id=assistant.id, is_public=True, allowed_origins=["https://example.com"]
-        )
+        assistants.update_sharing(assistant_id=assistant.id, is_public=True, allowed_origins=["https://example.com"])
     with tenant_tx(birch.tenant.id):
         other = make_assistant()
     found = selectors.find_by_public_id(assistant.public_id)

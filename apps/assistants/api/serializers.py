@@ -49,9 +49,7 @@ class SharingSerializer(serializers.Serializer[Any]):
 
     is_public = serializers.BooleanField(required=False)
     is_paused = serializers.BooleanField(required=False)
-    allowed_origins = serializers.ListField(
-        child=serializers.CharField(max_length=255), required=False, max_length=50
-    )
+    allowed_origins = serializers.ListField(child=serializers.CharField(max_length=255), required=False, max_length=50)
 
 
 class PublishSerializer(serializers.Serializer[Any]):

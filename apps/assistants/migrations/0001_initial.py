@@ -26,9 +26,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(
-                        default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False
-                    ),
+                    models.UUIDField(default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("name", models.CharField(max_length=100)),
@@ -116,9 +114,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(
-                        default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False
-                    ),
+                    models.UUIDField(default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("number", models.PositiveIntegerField()),
@@ -164,9 +160,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(
-                        default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False
-                    ),
+                    models.UUIDField(default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 (
@@ -204,9 +198,7 @@ class Migration(migrations.Migration):
                         fields=("tenant", "assistant", "knowledge_base"),
                         name="assistants_knowledge_base_once",
                     ),
-                    parley.tenancy.constraints.TenantKey(
-                        name="assistants_assistantknowledgebase_tenant_id_key"
-                    ),
+                    parley.tenancy.constraints.TenantKey(name="assistants_assistantknowledgebase_tenant_id_key"),
                     parley.tenancy.constraints.TenantPolicy(
                         name="assistants_assistantknowledgebase_tenant", platform_access="none"
                     ),
@@ -257,9 +249,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="assistant",
-            constraint=models.UniqueConstraint(
-                fields=("tenant", "public_id"), name="assistants_assistant_public_id"
-            ),
+            constraint=models.UniqueConstraint(fields=("tenant", "public_id"), name="assistants_assistant_public_id"),
         ),
         migrations.AddConstraint(
             model_name="assistant",

@@ -75,9 +75,7 @@ class CitationReader:
         self._blanks = ""  # not shown yet: a marker that is dropped takes them along
         self._dropped: str | None = None  # blanks just dropped with a marker
         self._marker = ""  # a possible marker, from its opening bracket on
-        self._is_complete = (
-            False  # the marker has its closing bracket; one more character tells it from a link
-        )
+        self._is_complete = False  # the marker has its closing bracket; one more character tells it from a link
         self._is_escaped = False
         self._is_line_blank = True
         self._word = ""  # what was emitted since the last white space

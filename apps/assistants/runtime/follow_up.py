@@ -20,9 +20,7 @@ _OPENINGS = ("and ", "but ", "or ", "what about", "how about", "what else", "why
 
 def search_query(question: str, history: Sequence[Turn]) -> str:
     """`question`, with the previous question before it when it would make little sense alone."""
-    previous = next(
-        (turn.text for turn in reversed(history) if turn.role == "user" and turn.text.strip()), None
-    )
+    previous = next((turn.text for turn in reversed(history) if turn.role == "user" and turn.text.strip()), None)
     if previous is None or not _leans_back(question):
         return question[:_LONGEST_QUERY]
     return f"{previous.strip()[:_LONGEST_CONTEXT]}\n{question[:_LONGEST_QUERY]}"

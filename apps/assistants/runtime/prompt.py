@@ -20,9 +20,7 @@ _LONGEST_TITLE = 200
 
 # Invisible characters carry instructions that no reader of the passage would notice. The joiners that scripts
 # need (U+200C, U+200D) stay.
-_INVISIBLE = re.compile(
-    "[\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\U000e0000-\U000e007f]"
-)
+_INVISIBLE = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\U000e0000-\U000e007f]")
 _FENCE_TAG = re.compile(r"<(?=\s*/?\s*(?:sources?|question)\b)", re.IGNORECASE)
 
 _RULES = """\
@@ -64,9 +62,7 @@ def compose(
     system = _system(version, has_sources=bool(sources))
     room = choice.context_tokens - output - _cost(system) - _cost(question)
     if room < 0:
-        raise Invalid(
-            "Your message is too long for the model of this assistant. Shorten it and send it again."
-        )
+        raise Invalid("Your message is too long for the model of this assistant. Shorten it and send it again.")
     shown = _fit(sources, question, budget=min(SOURCE_TOKENS, room))
     asked = _asked(question, shown)
     room -= count_tokens(asked) - count_tokens(question)
@@ -142,7 +138,7 @@ def _fence(source: Source, text: str) -> str:
 
 def _defuse(text: str) -> str:
     """Quoted text cannot close its own fence or open another one."""
-    return _FENCE_TAG.sub("‹", text)  # noqa: RUF001  # looks like the bracket it replaces, on purpose
+    return _FENCE_TAG.sub("‹", text)  # looks like the bracket it replaces, on purpose
 
 
 def _recent(history: Sequence[Turn], *, budget: int) -> list[ChatMessage]:

@@ -95,9 +95,7 @@ def _compose(
     choice: ModelChoice,
     hold: Hold | None,
 ) -> Prompt:
-    allowed = (
-        version.max_output_tokens if hold is None else min(version.max_output_tokens, hold.max_output_tokens)
-    )
+    allowed = version.max_output_tokens if hold is None else min(version.max_output_tokens, hold.max_output_tokens)
     return compose(
         version=version,
         question=question,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from apps.assistants.contracts import VersionSpec
 
-_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")  # noqa: RUF001  # the typographic apostrophe is what people type
+_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")  # the typographic apostrophe is what people type
 _MOST_WORDS = 6
 
 _CORE = {

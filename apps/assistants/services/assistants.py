@@ -37,6 +37,7 @@ class DraftFields(TypedDict, total=False):
     suggested_questions: Sequence[str]
 
 
+@transaction.atomic
 def create_assistant(*, slug: str | None = None, **fields: Unpack[DraftFields]) -> Assistant:
     """Add an assistant with a draft and no published version. Name and instructions suffice.
 
@@ -58,9 +59,8 @@ def create_assistant(*, slug: str | None = None, **fields: Unpack[DraftFields]) 
     return assistant
 
 
-def update_draft(
-    *, assistant_id: UUID, revision: int | None = None, **changes: Unpack[DraftFields]
-) -> Assistant:
+@transaction.atomic
+def update_draft(*, assistant_id: UUID, revision: int | None = None, **changes: Unpack[DraftFields]) -> Assistant:
     """Change the draft; visitors notice nothing until it is published.
 
     `revision` is the draft's number that the caller has seen: when somebody else saved in between this raises
@@ -70,8 +70,7 @@ def update_draft(
     assistant = _lock(assistant_id)
     if revision is not None and revision != assistant.draft_revision:
         raise Conflict(
-            "Somebody else saved this draft after you opened it. "
-            "Copy your text, reload the page and save again."
+            "Somebody else saved this draft after you opened it. Copy your text, reload the page and save again."
         )
     before = draft_spec(assistant).as_dict()
     bases = _apply(assistant, changes)
@@ -135,9 +134,7 @@ def delete_assistant(*, assistant_id: UUID) -> None:
 
 
 def _lock(assistant_id: UUID) -> Assistant:
-    assistant: Assistant | None = (
-        Assistant.objects.select_for_update().filter(id=assistant_id, deleted_at=None).first()
-    )
+    assistant: Assistant | None = Assistant.objects.select_for_update().filter(id=assistant_id, deleted_at=None).first()
     if assistant is None:
         raise NotFound("There is no such assistant.")
     return assistant
@@ -181,14 +178,10 @@ def _is_chat_model(model_id: UUID) -> bool:
 
 
 def _link(assistant: Assistant, knowledge_base_ids: Sequence[UUID]) -> None:
-    known = set(
-        knowledge.list_knowledge_bases().filter(id__in=knowledge_base_ids).values_list("id", flat=True)
-    )
+    known = set(knowledge.list_knowledge_bases().filter(id__in=knowledge_base_ids).values_list("id", flat=True))
     if unknown := [str(base) for base in knowledge_base_ids if base not in known]:
         sentence = f"There is no knowledge base {unknown[0]}."
-        raise Invalid(
-            "Some settings of the assistant are not valid.", errors={"knowledge_base_ids": [sentence]}
-        )
+        raise Invalid("Some settings of the assistant are not valid.", errors={"knowledge_base_ids": [sentence]})
     links = AssistantKnowledgeBase.objects.filter(assistant=assistant)
     links.exclude(knowledge_base_id__in=knowledge_base_ids).delete()
     linked = set(links.values_list("knowledge_base_id", flat=True))
@@ -199,9 +192,7 @@ def _link(assistant: Assistant, knowledge_base_ids: Sequence[UUID]) -> None:
 
 def _free_slug(name: str) -> str:
     stem = slugify(name)[: _SLUG_LENGTH - 4].strip("-") or "assistant"
-    taken = set(
-        Assistant.objects.filter(deleted_at=None, slug__startswith=stem).values_list("slug", flat=True)
-    )
+    taken = set(Assistant.objects.filter(deleted_at=None, slug__startswith=stem).values_list("slug", flat=True))
     candidates = [stem, *(f"{stem}-{number}" for number in range(2, _SLUG_ATTEMPTS))]
     free = next((slug for slug in candidates if slug not in taken), None)
     if free is None:

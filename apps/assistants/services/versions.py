@@ -33,9 +33,7 @@ def publish(*, assistant_id: UUID, note: str = "") -> AssistantVersion:
         author_id=actor.id if actor else None,
         author_label=actor.label[:200] if actor else "Parley",
         note=note,
-        spec={
-            name: value for name, value in draft_spec(assistant).as_dict().items() if name not in _IDENTITY
-        },
+        spec={name: value for name, value in draft_spec(assistant).as_dict().items() if name not in _IDENTITY},
     )
     _point(assistant, version, action="assistant.published")
     return version
@@ -69,6 +67,4 @@ def _point(assistant: Assistant, version: AssistantVersion, *, action: str) -> N
     before = assistant.published_version.number if assistant.published_version else None
     assistant.published_version = version
     assistant.save(update_fields=["published_version", "updated_at"])
-    audit.record(
-        action=action, target=assistant, before={"version": before}, after={"version": version.number}
-    )
+    audit.record(action=action, target=assistant, before={"version": before}, after={"version": version.number})

@@ -41,13 +41,15 @@ def state(assistant: Assistant) -> dict[str, str]:
 
 
 def page(request: TenantRequest, assistant: Assistant, *, tab: str) -> dict[str, Any]:
-    """The head that all pages of one assistant share."""
+    """The head that all pages of one assistant share. On `edit` the publish button saves the form as well."""
     changes = selectors.unpublished_changes(assistant)
     return {
         "assistant": assistant,
         "state": state(assistant),
         "tabs": _tabs(request, assistant, tab),
-        "next_number": selectors.next_version_number(assistant),
+        "next_label": str(selectors.next_version_number(assistant)),
+        "public_path": f"/a/{assistant.public_id}/",
+        "draft_form_id": "draft-form" if tab == "edit" else "",
         "is_first": assistant.published_version is None,
         "changes": [label_of(field) for field in changes],
     }
@@ -61,12 +63,8 @@ def detail(request: TenantRequest, assistant: Assistant) -> dict[str, Any]:
     return {
         **page(request, assistant, tab="overview"),
         "spec": spec,
-        "model": names.get(spec.model_id, "A deleted model")
-        if spec.model_id
-        else "The organisation's default",
-        "knowledge_bases": [
-            {"id": base, "name": names[base]} for base in spec.knowledge_base_ids if base in names
-        ],
+        "model": names.get(spec.model_id, "A deleted model") if spec.model_id else "The organisation's default",
+        "knowledge_bases": [{"id": base, "name": names[base]} for base in spec.knowledge_base_ids if base in names],
         "api_url": f"{settings.PARLEY_PUBLIC_URL}/v1",
     }
 

@@ -14,8 +14,6 @@ urlpatterns = [
     path("assistants/<uuid:assistant_id>/delete/", views.assistant_delete, name="assistant_delete"),
     path("assistants/<uuid:assistant_id>/versions/", views.version_list, name="version_list"),
     path("assistants/<uuid:assistant_id>/versions/compare/", views.version_compare, name="version_compare"),
-    path(
-        "assistants/<uuid:assistant_id>/versions/rollback/", views.version_rollback, name="version_rollback"
-    ),
+    path("assistants/<uuid:assistant_id>/versions/rollback/", views.version_rollback, name="version_rollback"),
     path("assistants/<uuid:assistant_id>/share/", views.assistant_share, name="assistant_share"),
 ]

@@ -5,9 +5,11 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.paginator import Paginator
+from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django_htmx.http import HttpResponseClientRedirect
 
 from apps.assistants import selectors
 from apps.assistants.models import Assistant
@@ -47,9 +49,7 @@ def assistant_create(request: TenantRequest) -> HttpResponse:
         except (Invalid, Conflict) as problem:
             form.add_errors(_errors(problem))
         else:
-            messages.success(
-                request, f"{assistant.name} is ready to try. Visitors meet it once you publish it."
-            )
+            messages.success(request, f"{assistant.name} is ready to try. Visitors meet it once you publish it.")
             return redirect(_url(request, "assistant_edit", assistant))
     status = _UNPROCESSABLE if form.is_bound else 200
     return render(request, "assistants/assistant_create.html", {"form": form}, status=status)
@@ -70,7 +70,8 @@ def assistant_edit(request: TenantRequest, assistant_id: UUID) -> HttpResponse:
     form = _draft_form(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
-            return _save(request, assistant, form)
+            with transaction.atomic():
+                return _save(request, assistant, form)
         except (Invalid, Conflict) as problem:
             form.add_errors(_errors(problem))
     template = "assistants/_draft_form.html" if request.htmx else "assistants/assistant_edit.html"
@@ -164,14 +165,13 @@ def _save(request: TenantRequest, assistant: Assistant, form: DraftForm) -> Http
         request.actor.require("assistants.publish")
         version = versions.publish(assistant_id=saved.id, note=request.POST.get("note", ""))
         messages.success(request, f"Version {version.number} is live.")
-        return redirect(_url(request, "assistant_detail", saved))
+        target = _url(request, "assistant_detail", saved)
+        return HttpResponseClientRedirect(target) if request.htmx else redirect(target)
     if not request.htmx:
         messages.success(request, "Draft saved.")
         return redirect(_url(request, "assistant_edit", saved))
     fresh = selectors.get_assistant(saved.id)
-    form = _draft_form(
-        None, initial=draft_initial(selectors.draft_spec(fresh), revision=fresh.draft_revision)
-    )
+    form = _draft_form(None, initial=draft_initial(selectors.draft_spec(fresh), revision=fresh.draft_revision))
     values = {**context.page(request, fresh, tab="edit"), "form": form, "is_saved": True}
     response = render(request, "assistants/_draft_form.html", values)
     add_toast(response, "Draft saved.", level="success")
