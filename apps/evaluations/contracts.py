@@ -23,12 +23,13 @@ class CaseSpec:
 
 @dataclass(frozen=True, slots=True)
 class CitedPassage:
-    """A passage that the answer cites; `title` is the name of its document."""
+    """A passage the answer cites; `title` is its document's for readers, `name` what it was uploaded as."""
 
     marker: int
     document_id: UUID
     title: str
     text: str
+    name: str = ""
     location: str = ""
     quote: str | None = None
 
@@ -39,6 +40,7 @@ class CitedPassage:
             "document_id": str(self.document_id),
             "title": self.title,
             "text": self.text,
+            "name": self.name,
             "location": self.location,
             "quote": self.quote,
         }

@@ -73,9 +73,7 @@ class Case(_CaseFields, TenantOwned):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["tenant", "dataset", "message_id"], name="evaluations_case_message"
-            )
+            models.UniqueConstraint(fields=["tenant", "dataset", "message_id"], name="evaluations_case_message")
         ]
         indexes = [models.Index(fields=["tenant", "dataset", "id"], name="evaluations_case_order")]
 
@@ -190,9 +188,7 @@ class PlannedCase(_CaseFields, TenantOwned):
     @property
     def record(self) -> AnswerRecord:
         """The answer as the scorers know it."""
-        return AnswerRecord(
-            text=self.answer, citations=tuple(CitedPassage.from_dict(data) for data in self.citations)
-        )
+        return AnswerRecord(text=self.answer, citations=tuple(CitedPassage.from_dict(data) for data in self.citations))
 
     @property
     def is_final(self) -> bool:
@@ -218,8 +214,7 @@ class Result(TenantOwned):
             ),
             models.CheckConstraint(
                 name="evaluations_result_value",
-                condition=Q(status="scored", value__gte=0, value__lte=1)
-                | (~Q(status="scored") & Q(value=None)),
+                condition=Q(status="scored", value__gte=0, value__lte=1) | (~Q(status="scored") & Q(value=None)),
             ),
         ]
 

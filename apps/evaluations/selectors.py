@@ -135,6 +135,12 @@ def get_version(*, assistant: str, version: str = "published") -> VersionSpec:
     raise Invalid(sentence, errors={"version": [sentence]})
 
 
+def find_first_error(experiment_id: UUID) -> str:
+    """The sentence of the first case that failed; "" when none did."""
+    failed = PlannedCase.objects.filter(experiment_id=experiment_id, status=CaseStatus.FAILED)
+    return failed.order_by("position").values_list("error", flat=True).first() or ""
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far an experiment is, in cases, and what its answers took and cost so far."""

@@ -98,9 +98,7 @@ class CaseListView(TenantAPIView):
     def _import(self, request: Request, dataset_id: UUID) -> Response:
         upload = request.FILES.get("file")
         if upload is None:
-            raise Invalid(
-                "Send the CSV file in the field `file`.", errors={"file": ["This field is needed."]}
-            )
+            raise Invalid("Send the CSV file in the field `file`.", errors={"file": ["This field is needed."]})
         count = cases.import_upload(dataset_id=dataset_id, upload=upload)
         return Response({"imported": count}, status=status.HTTP_201_CREATED)
 

@@ -41,6 +41,4 @@ def get_scorer(kind: str) -> Scorer:
         return all_scorers()[kind]
     except KeyError:
         known = ", ".join(all_scorers())
-        raise SettingsError(
-            {"kind": [f"There is no evaluator kind {kind!r}. Choose one of: {known}."]}
-        ) from None
+        raise SettingsError({"kind": [f"There is no evaluator kind {kind!r}. Choose one of: {known}."]}) from None

@@ -77,9 +77,7 @@ class Scorer(Protocol):
         """Refuse settings that pass field by field but cannot work. Raises `SettingsError`."""
         ...
 
-    async def score(
-        self, case: CaseSpec, answer: AnswerRecord, settings: Settings, tools: ScorerTools
-    ) -> Score:
+    async def score(self, case: CaseSpec, answer: AnswerRecord, settings: Settings, tools: ScorerTools) -> Score:
         """The verdict on one answer; raises `ScorerFailed`."""
         ...
 

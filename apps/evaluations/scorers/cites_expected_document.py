@@ -14,9 +14,7 @@ class CitesExpectedDocument(PlainScorer):
     description = "At least one citation of the answer comes from the expected document."
     position = 40
 
-    async def score(
-        self, case: CaseSpec, answer: AnswerRecord, settings: Settings, tools: ScorerTools
-    ) -> Score:
+    async def score(self, case: CaseSpec, answer: AnswerRecord, settings: Settings, tools: ScorerTools) -> Score:
         """1 or 0."""
         if not case.expected_document:
             return Score.skipped("The case names no expected document.")
@@ -25,14 +23,14 @@ class CitesExpectedDocument(PlainScorer):
         for citation in answer.citations:
             if _is_expected(citation, case.expected_document):
                 return Score(value=1.0, is_passed=True, reason=f"Citation [{citation.marker}] comes from it.")
-        cited = ", ".join(dict.fromkeys(citation.title for citation in answer.citations))
+        cited = ", ".join(dict.fromkeys(citation.name or citation.title for citation in answer.citations))
         return Score(value=0.0, is_passed=False, reason=f"Cites {cited} instead of {case.expected_document}.")
 
 
 def _is_expected(citation: CitedPassage, expected: str) -> bool:
     if expected.strip().lower() == str(citation.document_id):
         return True
-    return bool(_names(expected) & _names(citation.title))
+    return bool(_names(expected) & (_names(citation.name) | _names(citation.title)))
 
 
 def _names(name: str) -> set[str]:
@@ -40,6 +38,8 @@ def _names(name: str) -> set[str]:
     base = name.strip().replace("\\", "/").rsplit("/", 1)[-1].casefold()
     stem, dot, ending = base.rpartition(".")
     # Only a short ending is a file's: "Release 2.0 notes" has none.
+    if not base:
+        return set()
     return {base, stem} if dot and stem and ending.isalnum() and len(ending) <= 5 else {base}
 
 

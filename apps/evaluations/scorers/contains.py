@@ -12,9 +12,7 @@ class Contains(PlainScorer):
 
     kind = "contains"
     label = "Contains"
-    description = (
-        "The answer states the expected facts. Upper and lower case, spaces and number formats do not matter."
-    )
+    description = "The answer states the expected facts. Upper and lower case, spaces and number formats do not matter."
     position = 10
     fields = (
         SettingField(
@@ -26,17 +24,11 @@ class Contains(PlainScorer):
         ),
     )
 
-    async def score(
-        self, case: CaseSpec, answer: AnswerRecord, settings: Settings, tools: ScorerTools
-    ) -> Score:
+    async def score(self, case: CaseSpec, answer: AnswerRecord, settings: Settings, tools: ScorerTools) -> Score:
         """`value` is the share of the facts that are stated."""
         if not case.expected_facts:
             return Score.skipped("The case has no expected facts.")
-        missing = [
-            fact[0]
-            for fact in case.expected_facts
-            if not any(states(answer.text, wording) for wording in fact)
-        ]
+        missing = [fact[0] for fact in case.expected_facts if not any(states(answer.text, wording) for wording in fact)]
         count = len(case.expected_facts)
         found = count - len(missing)
         is_passed = found > 0 if settings["require"] == "any" else not missing

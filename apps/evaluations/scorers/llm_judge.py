@@ -32,9 +32,7 @@ class LlmJudge:
 
     kind = "llm_judge"
     label = "LLM judge"
-    description = (
-        "A model judges the answer by your rubric and gives its reasons. Costs one model call per case."
-    )
+    description = "A model judges the answer by your rubric and gives its reasons. Costs one model call per case."
     position = 50
     judge_calls = 1
     fields = (
@@ -60,9 +58,7 @@ class LlmJudge:
         if not 1 <= count <= MAX_CRITERIA:
             raise SettingsError({"rubric": [f"Write between 1 and {MAX_CRITERIA} criteria, one per line."]})
 
-    async def score(
-        self, case: CaseSpec, answer: AnswerRecord, settings: Settings, tools: ScorerTools
-    ) -> Score:
+    async def score(self, case: CaseSpec, answer: AnswerRecord, settings: Settings, tools: ScorerTools) -> Score:
         """`value` is the share of criteria met. A reply that is no verdict is asked for once more."""
         criteria = _criteria(settings)
         material = _material(case, answer, criteria)
@@ -75,9 +71,7 @@ class LlmJudge:
             verdicts = _verdicts(reply, len(criteria))
             if verdicts is not None:
                 return _score(criteria, verdicts, float(settings["threshold"]))
-        raise ScorerFailed(
-            "The judging model gave no verdict in the form asked for. Choose a stronger model."
-        )
+        raise ScorerFailed("The judging model gave no verdict in the form asked for. Choose a stronger model.")
 
 
 def _criteria(settings: Settings) -> list[str]:

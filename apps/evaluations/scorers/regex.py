@@ -60,14 +60,10 @@ class RegularExpression(PlainScorer):
         except regex.error as problem:
             raise SettingsError({"pattern": [f"This is not a valid pattern: {problem}."]}) from None
 
-    async def score(
-        self, case: CaseSpec, answer: AnswerRecord, settings: Settings, tools: ScorerTools
-    ) -> Score:
+    async def score(self, case: CaseSpec, answer: AnswerRecord, settings: Settings, tools: ScorerTools) -> Score:
         """1 or 0. A search that takes too long is a failure of the pattern, not of the answer."""
         try:
-            match = _compile(settings["pattern"]).search(
-                answer.text[:MAX_TEXT_LENGTH], timeout=TIMEOUT_SECONDS
-            )
+            match = _compile(settings["pattern"]).search(answer.text[:MAX_TEXT_LENGTH], timeout=TIMEOUT_SECONDS)
         except TimeoutError:
             raise ScorerFailed(
                 f"The pattern took longer than {TIMEOUT_SECONDS:g} seconds. Write it without nested repeats."

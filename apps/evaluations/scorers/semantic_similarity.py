@@ -18,9 +18,7 @@ class SemanticSimilarity(PlainScorer):
 
     kind = "semantic_similarity"
     label = "Semantic similarity"
-    description = (
-        "A sentence of the answer means the same as the expected facts, by the local embedding model."
-    )
+    description = "A sentence of the answer means the same as the expected facts, by the local embedding model."
     position = 30
     fields = (
         SettingField(
@@ -32,9 +30,7 @@ class SemanticSimilarity(PlainScorer):
         ),
     )
 
-    async def score(
-        self, case: CaseSpec, answer: AnswerRecord, settings: Settings, tools: ScorerTools
-    ) -> Score:
+    async def score(self, case: CaseSpec, answer: AnswerRecord, settings: Settings, tools: ScorerTools) -> Score:
         """`value` is the mean over the facts of the best cosine, negative ones counting as 0."""
         if not case.expected_facts:
             return Score.skipped("The case has no expected facts.")
@@ -44,9 +40,7 @@ class SemanticSimilarity(PlainScorer):
         wordings = [wording for fact in case.expected_facts for wording in fact]
         vectors = await tools.embed([*pieces, *wordings])
         piece_vectors, wording_vectors = vectors[: len(pieces)], iter(vectors[len(pieces) :])
-        closest = [
-            _best([next(wording_vectors) for _ in fact], piece_vectors) for fact in case.expected_facts
-        ]
+        closest = [_best([next(wording_vectors) for _ in fact], piece_vectors) for fact in case.expected_facts]
         value = sum(closest) / len(closest)
         threshold = float(settings["threshold"])
         return Score(

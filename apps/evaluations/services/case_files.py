@@ -79,9 +79,7 @@ def _header(rows: Iterator[tuple[int, list[str]]]) -> list[str]:
     header = [cell.strip().casefold().replace(" ", "_") for cell in cells]
     unknown = [cell.strip() for cell, name in zip(cells, header, strict=True) if name not in COLUMNS]
     if "question" not in header:
-        _refuse(
-            [f"Line 1: the header line needs the column “question”. Known columns: {', '.join(COLUMNS)}."]
-        )
+        _refuse([f"Line 1: the header line needs the column “question”. Known columns: {', '.join(COLUMNS)}."])
     if unknown:
         names = ", ".join(f"“{name}”" for name in unknown)
         _refuse([f"Line 1: unknown column {names}. Known columns: {', '.join(COLUMNS)}."])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -39,19 +40,22 @@ def start_experiment(
     dataset_id: UUID,
     evaluator_ids: Sequence[UUID],
     name: str = "",
+    model_id: UUID | None = None,
     is_driven_by_jobs: bool = True,
 ) -> Experiment:
     """Freeze cases, evaluators and the assistant's state as rows, and announce the first cases.
 
+    `model_id` lets another model answer than the version names.
+
     With `is_driven_by_jobs` False the caller answers the cases itself (`running.evaluate_case`); the sweeper
     may still join in, which is harmless. Raises `Invalid` for an empty plan, `NotFound`.
     """
+    if model_id is not None:
+        version = replace(version, model_id=model_id)
     dataset = selectors.get_dataset(dataset_id)
     cases = list(selectors.list_cases(dataset_id))
     if not cases:
-        raise Invalid(
-            f"{dataset.name} has no cases yet. Add some first.", errors={"dataset": ["Add cases first."]}
-        )
+        raise Invalid(f"{dataset.name} has no cases yet. Add some first.", errors={"dataset": ["Add cases first."]})
     evaluators = _evaluators(evaluator_ids)
     actor = current_actor()
     label = _version_label(version)
@@ -81,11 +85,11 @@ def count_model_calls(*, case_count: int, evaluators: Sequence[Evaluator]) -> in
     return case_count * (1 + sum(get_scorer(evaluator.kind).judge_calls for evaluator in evaluators))
 
 
-def drive_experiment(*, experiment_id: UUID) -> None:
+def drive_experiment(*, experiment_id: UUID, is_announcing: bool = True) -> None:
     """Bring an open experiment forward from what its rows say; safe at any time and from anywhere.
 
-    Gives up cases that killed their worker too often, announces waiting ones, closes a finished experiment.
-    Opens its own transaction.
+    Gives up cases that killed their worker too often, announces waiting ones (unless the caller answers them
+    itself), closes a finished experiment. Opens its own transaction.
     """
     with tenant_tx():
         experiment = Experiment.objects.select_for_update().filter(id=experiment_id).first()
@@ -93,6 +97,8 @@ def drive_experiment(*, experiment_id: UUID) -> None:
             return
         _give_up_poisonous_cases(experiment)
         if _close_when_finished(experiment):
+            return
+        if not is_announcing:
             return
         for case_id in _announce(experiment):
             enqueue("evaluations.evaluate_case", planned_case_id=str(case_id))

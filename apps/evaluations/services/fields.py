@@ -28,9 +28,7 @@ def clean_case(case: CaseSpec) -> CaseSpec:
     """The case with its texts trimmed. Raises `Invalid` with sentences by field."""
     errors = case_errors(case)
     if errors:
-        raise Invalid(
-            " ".join(sentence for sentences in errors.values() for sentence in sentences), errors=errors
-        )
+        raise Invalid(" ".join(sentence for sentences in errors.values() for sentence in sentences), errors=errors)
     return CaseSpec(
         question=_plain(case.question),
         expected_facts=tuple(tuple(_plain(wording) for wording in fact) for fact in case.expected_facts),

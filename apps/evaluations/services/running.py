@@ -8,29 +8,33 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
 import structlog
+from django.db import DatabaseError
 from django.db.models import F, Q, Sum
 from django.utils import timezone
 
-from apps.assistants.contracts import Finished, ModelChosen, TextDelta, VersionSpec
+from apps.assistants.contracts import BoundCitation, Finished, ModelChosen, TextDelta, VersionSpec
 from apps.assistants.runtime.respond import respond
+from apps.evaluations import selectors
 from apps.evaluations.contracts import AnswerRecord, CaseSpec, CitedPassage, Score
 from apps.evaluations.enums import CaseStatus, ExperimentStatus, ResultStatus
 from apps.evaluations.models import PlannedCase, PlannedEvaluator, Result
 from apps.evaluations.scorers import ScorerFailed, get_scorer
-from apps.evaluations.services.experiments import MAX_ATTEMPTS
+from apps.evaluations.services import experiments
 from apps.evaluations.services.judging import GatewayTools
 from apps.gateway import selectors as gateway
 from apps.gateway.contracts import ResolvedRoute
 from apps.gateway.services import holds
+from apps.knowledge import selectors as knowledge
 from parley.db import in_thread
-from parley.errors import Problem
+from parley.errors import NotFound, Problem
 from parley.llm import LlmError
 from parley.tenancy import tenant_tx
 
@@ -38,6 +42,7 @@ log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=60)
 HEARTBEAT_SECONDS = 15
+WAITING_SECONDS = 0.5
 # Longer than the slowest model may take (300 s), shorter than the job's own limit.
 CASE_SECONDS = 480
 
@@ -64,23 +69,6 @@ class _Answer:
     first_words_ms: int
     latency_ms: int
 
-    @property
-    def record(self) -> AnswerRecord:
-        return AnswerRecord(
-            text=self.finished.text,
-            citations=tuple(
-                CitedPassage(
-                    marker=citation.marker,
-                    document_id=citation.source.document_id,
-                    title=citation.source.title,
-                    text=citation.source.text,
-                    location=citation.source.location,
-                    quote=citation.quote,
-                )
-                for citation in self.finished.citations
-            ),
-        )
-
 
 class _CaseFailed(Exception):
     """The case cannot be answered; the message is the sentence the reader of the experiment gets."""
@@ -100,12 +88,36 @@ def evaluate_case(*, planned_case_id: UUID) -> UUID | None:
     return claim.experiment_id
 
 
+def run_experiment(*, experiment_id: UUID, on_progress: Callable[[int, int], None] | None = None) -> None:
+    """Answer every case of an experiment in this process, and wait for those that a worker has taken.
+
+    Blocking; returns when the experiment is closed. `on_progress` is told finished and total cases.
+    """
+    while True:
+        experiments.drive_experiment(experiment_id=experiment_id, is_announcing=False)
+        with tenant_tx():
+            experiment = selectors.get_experiment(experiment_id)
+            progress = selectors.get_progress(experiment)
+            waiting = list(
+                experiment.cases.filter(_is_free(timezone.now())).order_by("position").values_list("id", flat=True)
+            )
+        if on_progress is not None:
+            on_progress(progress.finished, progress.total)
+        if not experiment.is_open:
+            return
+        if not any(evaluate_case(planned_case_id=case_id) for case_id in waiting[:1]):
+            time.sleep(WAITING_SECONDS)
+
+
+def _is_free(now: datetime) -> Q:
+    return Q(status=CaseStatus.PENDING) | Q(status=CaseStatus.RUNNING, lease_until__lt=now)
+
+
 def _claim(case_id: UUID) -> _Claim | None:
     now = timezone.now()
-    is_free = Q(status=CaseStatus.PENDING) | Q(status=CaseStatus.RUNNING, lease_until__lt=now)
     with tenant_tx():
         won = PlannedCase.objects.filter(
-            is_free, id=case_id, attempt__lt=MAX_ATTEMPTS, experiment__status=ExperimentStatus.RUNNING
+            _is_free(now), id=case_id, attempt__lt=experiments.MAX_ATTEMPTS, experiment__status=ExperimentStatus.RUNNING
         ).update(status=CaseStatus.RUNNING, attempt=F("attempt") + 1, lease_until=now + LEASE)
         if not won:
             return None
@@ -136,7 +148,11 @@ async def _work_under_lease(claim: _Claim) -> None:
 async def _keep_lease(claim: _Claim) -> None:
     while True:
         await asyncio.sleep(HEARTBEAT_SECONDS)
-        await in_thread(_update, claim, lease_until=timezone.now() + LEASE)
+        try:
+            await in_thread(_update, claim, lease_until=timezone.now() + LEASE)
+        except DatabaseError:
+            # The next beat may get through; if none does, another worker takes over after the lease.
+            log.warning("evaluation.lease_not_renewed", exc_info=True)
 
 
 # -- answering ------------------------------------------------------------------
@@ -146,6 +162,8 @@ async def _answer_and_record(claim: _Claim) -> AnswerRecord:
     try:
         async with asyncio.timeout(CASE_SECONDS):
             answer = await _answer(claim)
+    except _CaseFailed:
+        raise
     except Problem as problem:
         raise _CaseFailed(problem.detail) from problem
     except LlmError as problem:
@@ -155,8 +173,7 @@ async def _answer_and_record(claim: _Claim) -> AnswerRecord:
     except Exception as problem:
         log.exception("evaluation.case_failed")
         raise _CaseFailed(_INTERNAL_ERROR) from problem
-    await in_thread(_record_answer, claim, answer)
-    return answer.record
+    return await in_thread(_record_answer, claim, answer)
 
 
 async def _answer(claim: _Claim) -> _Answer:
@@ -165,9 +182,7 @@ async def _answer(claim: _Claim) -> _Answer:
     first_words_at: float | None = None
     call_id: UUID | None = None
     said: list[str] = []
-    events = respond(
-        version=claim.version, question=claim.case.question, history=(), route=route, purpose="evaluation"
-    )
+    events = respond(version=claim.version, question=claim.case.question, history=(), route=route, purpose="evaluation")
     try:
         async with aclosing(events):
             async for event in events:
@@ -204,16 +219,17 @@ def _settle_interrupted(call_id: UUID, text: str) -> None:
         holds.settle_interrupted(call_id=call_id, text=text)
 
 
-def _record_answer(claim: _Claim, answer: _Answer) -> None:
+def _record_answer(claim: _Claim, answer: _Answer) -> AnswerRecord:
     """The answer and its price in one transaction; the price is due even if the lease was lost meanwhile."""
     finished = answer.finished
     with tenant_tx():
+        record = AnswerRecord(text=finished.text, citations=tuple(_cited(finished.citations)))
         if finished.call_id is not None:
             holds.settle(call_id=finished.call_id, usage=finished.usage)
         _write(
             claim,
             answer=finished.text,
-            citations=[citation.as_dict() for citation in answer.record.citations],
+            citations=[citation.as_dict() for citation in record.citations],
             model_label=finished.choice.label if finished.choice else "",
             first_words_ms=answer.first_words_ms,
             latency_ms=answer.latency_ms,
@@ -222,6 +238,32 @@ def _record_answer(claim: _Claim, answer: _Answer) -> None:
             cost=_cost_of(finished.call_id),
             answered_at=timezone.now(),
         )
+    return record
+
+
+def _cited(citations: Sequence[BoundCitation]) -> Iterator[CitedPassage]:
+    names: dict[UUID, str] = {}
+    for citation in citations:
+        source = citation.source
+        if source.document_id not in names:
+            names[source.document_id] = _document_name(source.document_id)
+        yield CitedPassage(
+            marker=citation.marker,
+            document_id=source.document_id,
+            title=source.title,
+            text=source.text,
+            name=names[source.document_id],
+            location=source.location,
+            quote=citation.quote,
+        )
+
+
+def _document_name(document_id: UUID) -> str:
+    try:
+        return knowledge.get_document(document_id).name
+    except NotFound:
+        # Deleted while it was being cited; its title is still known.
+        return ""
 
 
 def _cost_of(call_id: UUID | None) -> Decimal:
@@ -259,9 +301,7 @@ def _evaluators_without_verdict(claim: _Claim) -> list[PlannedEvaluator]:
         )
 
 
-def _record_verdict(
-    claim: _Claim, evaluator_id: UUID, status: ResultStatus, score: Score | None, reason: str
-) -> None:
+def _record_verdict(claim: _Claim, evaluator_id: UUID, status: ResultStatus, score: Score | None, reason: str) -> None:
     verdict = Result(
         experiment_id=claim.experiment_id,
         case_id=claim.case_id,
@@ -290,6 +330,4 @@ def _update(claim: _Claim, **columns: object) -> None:
 
 def _write(claim: _Claim, **columns: object) -> None:
     """Write under the claim; a stale attempt changes nothing."""
-    PlannedCase.objects.filter(id=claim.case_id, status=CaseStatus.RUNNING, attempt=claim.attempt).update(
-        **columns
-    )
+    PlannedCase.objects.filter(id=claim.case_id, status=CaseStatus.RUNNING, attempt=claim.attempt).update(**columns)

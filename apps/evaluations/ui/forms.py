@@ -12,9 +12,7 @@ from apps.evaluations.contracts import CaseSpec, parse_facts
 from apps.evaluations.models import DOCUMENT_LENGTH, NAME_LENGTH, Case, Dataset, Evaluator
 from apps.evaluations.scorers import Scorer, SettingField
 
-FACTS_HINT = (
-    "One fact per line. Separate wordings that count as the same with |, as in 15 seats | fifteen seats."
-)
+FACTS_HINT = "One fact per line. Separate wordings that count as the same with |, as in 15 seats | fifteen seats."
 Choices = list[tuple[str, Any]]
 
 
@@ -107,13 +105,9 @@ def _form_field(setting: SettingField) -> forms.Field:
             return forms.ChoiceField(choices=setting.choices, **options)
         case "number":
             widget = forms.NumberInput(attrs={"step": "0.05"})
-            return forms.FloatField(
-                min_value=setting.minimum, max_value=setting.maximum, widget=widget, **options
-            )
+            return forms.FloatField(min_value=setting.minimum, max_value=setting.maximum, widget=widget, **options)
         case "long_text":
-            return forms.CharField(
-                max_length=setting.max_length, widget=forms.Textarea(attrs={"rows": 6}), **options
-            )
+            return forms.CharField(max_length=setting.max_length, widget=forms.Textarea(attrs={"rows": 6}), **options)
         case _:
             widget_class = forms.TextInput(attrs={"class": "mono", "spellcheck": "false"})
             return forms.CharField(max_length=setting.max_length, widget=widget_class, **options)
@@ -122,9 +116,7 @@ def _form_field(setting: SettingField) -> forms.Field:
 class ExperimentForm(forms.Form):
     """Which state of which assistant answers which data set, and who judges."""
 
-    version = forms.ChoiceField(
-        label="Assistant", help_text="Its state is frozen when the experiment starts."
-    )
+    version = forms.ChoiceField(label="Assistant", help_text="Its state is frozen when the experiment starts.")
     dataset = forms.ChoiceField(label="Data set")
     evaluators = forms.MultipleChoiceField(widget=forms.CheckboxSelectMultiple)
     name = forms.CharField(

@@ -78,7 +78,7 @@ def create_api_key(
             "revoked_at": None,
         },
     )
-    token = _token(require_tenant_id(), key.id, secret)
+    token = format_token(require_tenant_id(), key.id, secret)
     key.hint = f"…{token[-4:]}"
     key.save(update_fields=["hint"])
     audit.record(action="api_key.created", target=name, after={"scopes": wanted})
@@ -118,7 +118,8 @@ def find_actor_by_token(token: str) -> Actor | None:
         )
 
 
-def _token(tenant_id: UUID, key_id: UUID, secret: bytes) -> str:
+def format_token(tenant_id: UUID, key_id: UUID, secret: bytes) -> str:
+    """The text of a key made of its parts."""
     return PREFIX + base64.urlsafe_b64encode(tenant_id.bytes + key_id.bytes + secret).decode().rstrip("=")
 
 

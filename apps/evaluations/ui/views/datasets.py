@@ -64,9 +64,7 @@ def dataset_edit(request: TenantRequest, dataset_id: UUID) -> HttpResponse:
 def dataset_delete(request: TenantRequest, dataset_id: UUID) -> HttpResponse:
     """Delete a data set with its cases."""
     datasets.delete_dataset(dataset_id=dataset_id)
-    messages.success(
-        request, "The data set and its cases are deleted. Finished experiments keep their results."
-    )
+    messages.success(request, "The data set and its cases are deleted. Finished experiments keep their results.")
     return redirect("evaluations:dataset_list", tenant_slug=request.tenant.slug)
 
 

@@ -83,9 +83,7 @@ def _settings_text(evaluator: Evaluator) -> str:
     return " · ".join(parts)
 
 
-def _page(
-    request: TenantRequest, form: EvaluatorForm, scorer: Scorer, evaluator: Evaluator | None
-) -> HttpResponse:
+def _page(request: TenantRequest, form: EvaluatorForm, scorer: Scorer, evaluator: Evaluator | None) -> HttpResponse:
     context = {"form": form, "scorer": scorer, "evaluator": evaluator}
     status = UNPROCESSABLE if form.is_bound and form.errors else 200
     return render(request, "evaluations/evaluator_edit.html", context, status=status)

@@ -128,9 +128,7 @@ def experiment_cancel(request: TenantRequest, experiment_id: UUID) -> HttpRespon
         messages.error(request, problem.detail)
     else:
         messages.success(request, "Cancelled. The answers and scores so far are kept.")
-    return redirect(
-        "evaluations:experiment_detail", tenant_slug=request.tenant.slug, experiment_id=experiment_id
-    )
+    return redirect("evaluations:experiment_detail", tenant_slug=request.tenant.slug, experiment_id=experiment_id)
 
 
 @tenant_page({"POST": "evaluations.run"})
@@ -140,9 +138,7 @@ def experiment_delete(request: TenantRequest, experiment_id: UUID) -> HttpRespon
         experiments.delete_experiment(experiment_id=experiment_id)
     except Problem as problem:
         messages.error(request, problem.detail)
-        return redirect(
-            "evaluations:experiment_detail", tenant_slug=request.tenant.slug, experiment_id=experiment_id
-        )
+        return redirect("evaluations:experiment_detail", tenant_slug=request.tenant.slug, experiment_id=experiment_id)
     messages.success(request, "The experiment is deleted.")
     return redirect("evaluations:experiment_list", tenant_slug=request.tenant.slug)
 
