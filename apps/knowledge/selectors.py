@@ -47,7 +47,7 @@ def list_knowledge_bases() -> QuerySet[Any]:
 
 def get_knowledge_base(knowledge_base_id: UUID) -> KnowledgeBase:
     """A knowledge base with the counts of `list_knowledge_bases`. Raises `NotFound`."""
-    base = list_knowledge_bases().filter(id=knowledge_base_id).first()
+    base: KnowledgeBase | None = list_knowledge_bases().filter(id=knowledge_base_id).first()
     if base is None:
         raise NotFound(_NO_BASE)
     return base
@@ -76,6 +76,13 @@ def list_chunks(*, document_id: UUID) -> QuerySet[Chunk]:
     """The findable chunks of a document in reading order."""
     chunks: QuerySet[Chunk] = Chunk.objects.filter(document_id=document_id).order_by("ordinal")
     return chunks
+
+
+def find_ordinal(*, document_id: UUID, chunk_id: UUID) -> int | None:
+    """The place of a chunk in its document, counted from 0; None when it was replaced."""
+    ordinals = Chunk.objects.filter(document_id=document_id, id=chunk_id).values_list("ordinal", flat=True)
+    found: int | None = ordinals.first()
+    return found
 
 
 def search(*, knowledge_base_ids: Sequence[UUID], query: str, limit: int = 8) -> list[Passage]:

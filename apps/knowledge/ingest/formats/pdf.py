@@ -24,6 +24,8 @@ _BOLD_NAME = re.compile(rb"bold|black|heavy|demi|cmbx", re.IGNORECASE)
 _BOLD_WEIGHT = 600
 _HEADING_RATIO = 1.12
 _MAX_HEADING_CHARS = 140
+# Running heads, feet and page numbers stand close to the edge of a page.
+_MARGIN = 0.065
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class _Line:
     size: float
     is_bold: bool
     top: float
+    is_marginal: bool
 
 
 def read_pdf(content: bytes) -> ExtractedDocument:
@@ -86,14 +89,15 @@ def _read_page(pdf: pdfium.PdfDocument, index: int) -> list[_Line]:
     try:
         text_page = page.get_textpage()
         try:
-            return list(_lines(text_page, index + 1))
+            return list(_lines(text_page, index + 1, page.get_height()))
         finally:
             text_page.close()
     finally:
         page.close()
 
 
-def _lines(text_page: pdfium.PdfTextPage, page: int) -> Iterator[_Line]:
+def _lines(text_page: pdfium.PdfTextPage, page: int, height: float) -> Iterator[_Line]:
+    low, high = height * _MARGIN, height * (1 - _MARGIN)
     text = text_page.get_text_range(errors="replace")
     probe = _Probe(text_page)
     offset = 0
@@ -103,7 +107,7 @@ def _lines(text_page: pdfium.PdfTextPage, page: int) -> Iterator[_Line]:
         shown = line.replace("\ufffe", "").replace("\x02", "").strip()
         if shown:
             size, is_bold, top = probe.measure(start)
-            yield _Line(shown, page, size, is_bold, top)
+            yield _Line(shown, page, size, is_bold, top, not low < top < high)
 
 
 class _Probe:
@@ -127,21 +131,14 @@ class _Probe:
 
 
 def _without_running_lines(pages: list[list[_Line]]) -> list[list[_Line]]:
-    """Pages without the heads, feet and page numbers that repeat from page to page."""
-    if len(pages) < 3:
-        return [[line for line in lines if not line.text.isdigit()] for lines in pages]
-    seen = Counter(key for lines in pages for key in {_running_key(line) for line in _edges(lines)})
+    """Pages without page numbers, and without the heads and feet that repeat from page to page."""
+    seen = Counter(key for lines in pages for key in {_running_key(line) for line in lines if line.is_marginal})
     needed = max(3, len(pages) * 0.4)
-    return [
-        [line for line in lines if not (seen[_running_key(line)] >= needed and line in _edges(lines))]
-        for lines in pages
-    ]
 
+    def is_running(line: _Line) -> bool:
+        return line.is_marginal and (line.text.isdigit() or seen[_running_key(line)] >= needed)
 
-def _edges(lines: list[_Line]) -> list[_Line]:
-    """The lines that can be a running head or foot: the three highest and the three lowest."""
-    by_height = sorted(lines, key=lambda line: line.top)
-    return by_height[:3] + by_height[-3:]
+    return [[line for line in lines if not is_running(line)] for lines in pages]
 
 
 def _running_key(line: _Line) -> str:

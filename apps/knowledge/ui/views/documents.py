@@ -117,9 +117,8 @@ def document_detail(request: TenantRequest, document_id: UUID) -> HttpResponse:
     unfinished = is_unfinished(document)
     if request.htmx and not unfinished:
         return HttpResponseClientRefresh()
-    page = Paginator(selectors.list_chunks(document_id=document.id), CHUNKS_PER_PAGE).get_page(
-        request.GET.get("page")
-    )
+    chunks = selectors.list_chunks(document_id=document.id)
+    page = Paginator(chunks, CHUNKS_PER_PAGE).get_page(_page_number(request, document.id))
     context = {
         "document": document,
         "row": presenting.document_row(document),
@@ -129,6 +128,15 @@ def document_detail(request: TenantRequest, document_id: UUID) -> HttpResponse:
     }
     template = "knowledge/document_detail.html"
     return render(request, f"{template}#state" if request.htmx else template, context)
+
+
+def _page_number(request: TenantRequest, document_id: UUID) -> str | int | None:
+    """`?page=`, or the page on which the chunk of a `?chunk=` link stands."""
+    (chunk_id,) = _uuids(request.GET.get("chunk", ""))[:1] or (None,)
+    if chunk_id is None:
+        return request.GET.get("page")
+    ordinal = selectors.find_ordinal(document_id=document_id, chunk_id=chunk_id)
+    return 1 if ordinal is None else ordinal // CHUNKS_PER_PAGE + 1
 
 
 @tenant_page({"POST": "knowledge.edit"})

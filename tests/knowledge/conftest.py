@@ -1,0 +1,75 @@
+"""Knowledge bases and documents for the tests; the embedder is the product's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from parley.tenancy import tenant_tx
+from tests.fixtures import TenantWithKey
+
+AddDocument = Callable[..., Any]
+
+
+@pytest.fixture
+def make_base() -> Callable[..., Any]:
+    """`make_base(tenant, "Name")` → a knowledge base."""
+
+    def make(owner: TenantWithKey, name: str = "Handbook") -> Any:
+        from apps.knowledge.services.knowledge_bases import create_knowledge_base
+
+        with tenant_tx(owner.tenant.id):
+            return create_knowledge_base(name=name)
+
+    return make
+
+
+@pytest.fixture
+def add(monkeypatch: pytest.MonkeyPatch) -> AddDocument:
+    """`add(tenant, base, "name.md", b"…")` → a stored, queued document whose job has not been started."""
+
+    def make(owner: TenantWithKey, base: Any, name: str, content: bytes) -> Any:
+        from apps.knowledge.services import documents
+
+        with monkeypatch.context() as patch, tenant_tx(owner.tenant.id):
+            patch.setattr(documents, "enqueue", lambda *args, **kwargs: None)
+            return documents.add_document(knowledge_base_id=base.id, name=name, content=content)
+
+    return make
+
+
+@pytest.fixture
+def index() -> Callable[..., Any]:
+    """`index(tenant, document)` runs the indexing job's service and returns the document as it is then."""
+
+    def run(owner: TenantWithKey, document: Any) -> Any:
+        from apps.knowledge.services.indexing import index_document
+        from parley.tenancy import use_tenant
+
+        with use_tenant(owner.tenant.id):
+            index_document(document_id=document.id)
+        return reload(owner, document.id)
+
+    return run
+
+
+def reload(owner: TenantWithKey, document_id: UUID) -> Any:
+    """The document's row as it is now."""
+    from apps.knowledge.models import Document
+
+    with tenant_tx(owner.tenant.id):
+        return Document.objects.get(id=document_id)
+
+
+def count_rows(owner: TenantWithKey, document_id: UUID) -> dict[str, int]:
+    """Rows of a document in the three chunk tables."""
+    from apps.knowledge.models import Chunk, ChunkTerms, ChunkVector
+
+    with tenant_tx(owner.tenant.id):
+        return {
+            model.__name__: model.objects.filter(document_id=document_id).count()
+            for model in (Chunk, ChunkVector, ChunkTerms)
+        }

@@ -1,0 +1,65 @@
+"""A file is what its content is, never what its name says (L-13)."""
+
+import io
+import zipfile
+
+import pytest
+
+from apps.knowledge.ingest import limits
+from apps.knowledge.ingest.blocks import Unreadable
+from apps.knowledge.ingest.sniff import sniff
+from tests.knowledge import files
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "expected"),
+    [
+        (files.pdf(1), "a.pdf", "pdf"),
+        (files.pdf(1), "", "pdf"),
+        (files.docx(), "a.docx", "docx"),
+        (files.HTML, "a.html", "html"),
+        (files.HTML, "", "html"),
+        (files.MARKDOWN, "a.md", "markdown"),
+        (b"# Title\n\ntext", "", "markdown"),
+        (b"plain words", "a.txt", "text"),
+        (b"plain words", "", "text"),
+        ("Größe und Maß".encode("utf-16"), "a.txt", "text"),
+    ],
+)
+def test_content_decides(content: bytes, name: str, expected: str) -> None:
+    assert sniff(content, name) == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "words"),
+    [
+        (b"", "a.pdf", "empty"),
+        (files.pdf(1), "a.docx", "named like a Word document"),
+        (b"plain words", "a.pdf", "named like a PDF"),
+        (b"MZ\x90\x00" + b"\x00" * 200, "a.txt", "binary"),
+        (b"\x89PNG\r\n\x1a\n" + b"\x00" * 50, "a.txt", "picture"),
+        (b"a;b\n1;2", "a.csv", "cannot be read yet"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\x00" * 600, "a.docx", "password"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'></svg>", "a.txt", "SVG"),
+        (b"PK\x03\x04 not really", "a.docx", "damaged"),
+    ],
+)
+def test_the_rest_is_refused_with_a_sentence(content: bytes, name: str, words: str) -> None:
+    """L-13: the magic bytes, the extension and the allow-list must agree."""
+    with pytest.raises(Unreadable) as caught:
+        sniff(content, name)
+    assert words in caught.value.sentence
+    assert caught.value.sentence.endswith(".")
+
+
+def test_a_file_over_the_cap_is_refused() -> None:
+    with pytest.raises(Unreadable, match="the most is 25 MB"):
+        sniff(b"a" * (limits.MAX_FILE_BYTES + 1), "a.txt")
+
+
+def test_other_office_files_are_named() -> None:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        archive.writestr("xl/workbook.xml", "<a/>")
+    with pytest.raises(Unreadable, match="Excel"):
+        sniff(target.getvalue(), "a")
