@@ -50,6 +50,11 @@ def get_user(user_id: UUID) -> User:
     return user
 
 
+def list_tenant_ids() -> list[UUID]:
+    """Every organisation, oldest first, for the operator's commands."""
+    return list(Tenant.objects.order_by("created_at", "id").values_list("id", flat=True))
+
+
 def list_memberships_of_user(user_id: UUID) -> list[MemberOf]:
     """A person's organisations by name. Reads across tenants through the platform role."""
     rows = Membership.across_tenants.filter(user_id=user_id).select_related("tenant").order_by("tenant__name")
