@@ -23,12 +23,14 @@ __all__ = [
     "Price",
     "Purpose",
     "ResolvedRoute",
+    "RoutePurpose",
     "TextDelta",
     "UsageLine",
 ]
 
 # `evaluation` is answering, too, on the chat route, but its spending is shown apart.
 Purpose = Literal["chat", "embed", "judge", "evaluation"]
+RoutePurpose = Literal["chat", "embed", "judge"]
 Confidence = Literal["exact", "estimated"]
 
 # The last resort exists for every tenant, also for one whose built-in models were never registered.
@@ -76,7 +78,7 @@ class ModelChoice:
 class ResolvedRoute:
     """The models for one purpose, the preferred one first. A chat route always ends in the extractive one."""
 
-    purpose: Purpose
+    purpose: RoutePurpose
     choices: tuple[ModelChoice, ...]
 
     @property

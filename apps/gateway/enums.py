@@ -20,12 +20,20 @@ class ModelKind(TextChoices):
 
 
 class Purpose(TextChoices):
-    """What a model is called for. Evaluations answer on the chat route; each other purpose has its own."""
+    """What a call is for, as the ledger shows it."""
 
     CHAT = "chat", "Answering"
     EMBED = "embed", "Search"
     JUDGE = "judge", "Judging"
     EVALUATION = "evaluation", "Evaluation"
+
+
+class RoutePurpose(TextChoices):
+    """What there is a route for. Evaluations answer on the route of chat."""
+
+    CHAT = "chat", "Answering"
+    EMBED = "embed", "Search"
+    JUDGE = "judge", "Judging"
 
 
 class HoldState(TextChoices):

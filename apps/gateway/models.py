@@ -9,7 +9,16 @@ from django.db import models
 from django.db.models import F, Q
 
 from apps.gateway.contracts import Price
-from apps.gateway.enums import BudgetScope, Confidence, EntryKind, HoldState, ModelKind, ProviderKind, Purpose
+from apps.gateway.enums import (
+    BudgetScope,
+    Confidence,
+    EntryKind,
+    HoldState,
+    ModelKind,
+    ProviderKind,
+    Purpose,
+    RoutePurpose,
+)
 from parley.db import MoneyField
 from parley.db.encrypted import EncryptedTextField
 from parley.tenancy.constraints import PlatformAccess
@@ -91,14 +100,14 @@ class Model(TenantOwned):
 class Route(TenantOwned):
     """Which models serve one purpose."""
 
-    purpose = models.CharField(max_length=16, choices=Purpose)
+    purpose = models.CharField(max_length=16, choices=RoutePurpose)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["tenant", "purpose"], name="gateway_route_purpose")]
 
     def __str__(self) -> str:
-        return str(Purpose(self.purpose).label)
+        return str(RoutePurpose(self.purpose).label)
 
 
 class RouteChoice(TenantOwned):

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -15,7 +14,7 @@ from django.db.models.functions import Now, TruncDate
 from django.utils import timezone
 
 from apps.gateway import contracts, periods, prices
-from apps.gateway.enums import ModelKind, PriceOrigin, ProviderKind, Purpose
+from apps.gateway.enums import ModelKind, PriceOrigin, ProviderKind, RoutePurpose
 from apps.gateway.models import Budget, Hold, Model, Provider, Route, RouteChoice, UsageEntry
 from apps.gateway.routing.chain import order_choices
 from apps.tenants import selectors as tenants
@@ -28,10 +27,10 @@ LOCAL_CHAT_MODEL = "smollm2-135m-instruct"
 LOCAL_EMBED_MODEL = "all-MiniLM-L6-v2"
 EXTRACTIVE_MODEL = "extractive"
 
-_KIND_FOR: dict[str, ModelKind] = {
-    Purpose.CHAT: ModelKind.CHAT,
-    Purpose.JUDGE: ModelKind.CHAT,
-    Purpose.EMBED: ModelKind.EMBED,
+_KIND_FOR: dict[contracts.RoutePurpose, ModelKind] = {
+    "chat": ModelKind.CHAT,
+    "judge": ModelKind.CHAT,
+    "embed": ModelKind.EMBED,
 }
 
 # -- providers and models -------------------------------------------------------
@@ -113,7 +112,7 @@ def get_route(route_id: UUID) -> Route:
     return route
 
 
-def resolve_route(*, purpose: contracts.Purpose, model_id: UUID | None = None) -> contracts.ResolvedRoute:
+def resolve_route(*, purpose: contracts.RoutePurpose, model_id: UUID | None = None) -> contracts.ResolvedRoute:
     """The models that a call for `purpose` tries, in order: the pinned one, the route, the last resort.
 
     A pinned model that was removed or switched off is passed over: an assistant must not fall silent for it.
@@ -123,14 +122,14 @@ def resolve_route(*, purpose: contracts.Purpose, model_id: UUID | None = None) -
     rows = RouteChoice.objects.filter(route__purpose=purpose).select_related("model__provider").order_by("position")
     routed = [row.model for row in rows]
     pinned = _find_pinned(model_id, routed, purpose)
-    last_resort = _last_resort([*routed, *([pinned] if pinned else [])]) if purpose == Purpose.CHAT else None
+    last_resort = _last_resort([*routed, *([pinned] if pinned else [])]) if purpose == "chat" else None
     choices = order_choices(
         _usable(routed, purpose),
         pinned=next(iter(_usable([pinned] if pinned else [], purpose)), None),
         last_resort=last_resort,
     )
     if not choices:
-        label = Purpose(purpose).label.lower()
+        label = RoutePurpose(purpose).label.lower()
         raise Invalid(f"No model is set for {label}. Choose one under Models, under Routes.")
     return contracts.ResolvedRoute(purpose=purpose, choices=choices)
 
@@ -150,7 +149,7 @@ def choice_of(model: Model) -> contracts.ModelChoice:
     )
 
 
-def _find_pinned(model_id: UUID | None, routed: list[Model], purpose: str) -> Model | None:
+def _find_pinned(model_id: UUID | None, routed: list[Model], purpose: contracts.RoutePurpose) -> Model | None:
     if model_id is None or model_id == contracts.EXTRACTIVE_MODEL_ID:
         return None
     known = next((model for model in routed if model.id == model_id), None)
@@ -164,7 +163,7 @@ def _usable(models: Iterable[Model], purpose: str) -> list[contracts.ModelChoice
         if model.is_enabled
         and model.provider.is_enabled
         and is_running(model)
-        and not (purpose == Purpose.JUDGE and model.provider.kind == ProviderKind.EXTRACTIVE)
+        and not (purpose == "judge" and model.provider.kind == ProviderKind.EXTRACTIVE)
     ]
 
 
@@ -283,7 +282,7 @@ def list_usage(
 
 def summarise_usage(entries: QuerySet[UsageEntry], *, time_zone: str) -> list[contracts.UsageLine]:
     """Spending by local day, model and purpose, the newest day first, then the dearest line."""
-    rows: Iterable[dict[str, Any]] = (
+    rows = (
         entries.annotate(day=TruncDate("created_at", tzinfo=periods.zone_of(time_zone)))
         .values("day", "model_label", "purpose")
         .annotate(

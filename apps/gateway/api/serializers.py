@@ -8,7 +8,7 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.gateway import periods, selectors
-from apps.gateway.enums import ProviderKind
+from apps.gateway.enums import ProviderKind, Purpose
 from apps.gateway.models import Budget, Model, Provider, Route, UsageEntry
 
 _ADDABLE = (ProviderKind.OPENAI.value, ProviderKind.LITELLM.value)
@@ -50,7 +50,7 @@ class ModelSerializer(serializers.Serializer[Any]):
     """Settings of a model."""
 
     name = serializers.CharField(max_length=200, help_text="The provider's own name of the model")
-    label = serializers.CharField(max_length=120, required=False)
+    label = serializers.CharField(max_length=120, required=False)  # type: ignore[assignment]  # a field's name
     context_tokens = serializers.IntegerField(min_value=1, max_value=20_000_000)
     max_output_tokens = serializers.IntegerField(min_value=1, max_value=20_000_000)
     input_price = _price()
@@ -87,7 +87,7 @@ class UsageFilterSerializer(serializers.Serializer[Any]):
 
     since = serializers.DateTimeField(required=False)
     until = serializers.DateTimeField(required=False)
-    purpose = serializers.ChoiceField(choices=["chat", "embed", "judge"], required=False)
+    purpose = serializers.ChoiceField(choices=Purpose.values, required=False)
     model_id = serializers.UUIDField(required=False)
 
 

@@ -233,7 +233,6 @@ class Migration(migrations.Migration):
                             ("chat", "Answering"),
                             ("embed", "Search"),
                             ("judge", "Judging"),
-                            ("evaluation", "Evaluation"),
                         ],
                         max_length=16,
                     ),

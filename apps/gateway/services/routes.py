@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from apps.gateway import selectors
-from apps.gateway.enums import ModelKind, ProviderKind, Purpose
+from apps.gateway.enums import ModelKind, ProviderKind, RoutePurpose
 from apps.gateway.models import Model, Route, RouteChoice
 from apps.tenants.services import audit
 from parley.errors import Invalid
@@ -38,7 +38,7 @@ def set_route(*, route_id: UUID, model_ids: Sequence[UUID]) -> Route:
     return route
 
 
-def ask_first(*, purpose: Purpose, model_id: UUID) -> Route:
+def ask_first(*, purpose: RoutePurpose, model_id: UUID) -> Route:
     """Put a model at the head of a purpose's route; the others move down. Raises as `set_route`."""
     route, _ = Route.objects.get_or_create(purpose=purpose)
     others = [choice.model_id for choice in route.choices.all() if choice.model_id != model_id]
@@ -59,12 +59,12 @@ def _complaint(purpose: str, models: Sequence[Model]) -> str | None:
         return "A route can hold each model only once."
     if len(models) > MOST_CHOICES:
         return f"A route can hold at most {MOST_CHOICES} models."
-    if purpose == Purpose.EMBED:
+    if purpose == RoutePurpose.EMBED:
         if len(models) != 1 or models[0].kind != ModelKind.EMBED:
             return "Search needs exactly one embedding model: vectors of two models cannot be compared."
         return None
     if any(model.kind != ModelKind.CHAT for model in models):
         return "Only chat models can answer or judge."
-    if purpose == Purpose.JUDGE and any(model.provider.kind == ProviderKind.EXTRACTIVE for model in models):
+    if purpose == RoutePurpose.JUDGE and any(model.provider.kind == ProviderKind.EXTRACTIVE for model in models):
         return "The model that quotes the sources cannot judge. Choose a chat model."
     return None

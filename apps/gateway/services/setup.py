@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from apps.gateway import selectors
-from apps.gateway.enums import ModelKind, ProviderKind, Purpose
+from apps.gateway.enums import ModelKind, ProviderKind, RoutePurpose
 from apps.gateway.models import Model, Provider, Route, RouteChoice
 from apps.gateway.services import budgets
 
@@ -35,9 +35,9 @@ def register_local_models() -> None:
         context_tokens=1_000_000,
         max_output_tokens=4_096,
     )
-    _route(Purpose.CHAT, chat, extractive)
-    _route(Purpose.EMBED, embedder)
-    _route(Purpose.JUDGE, chat)
+    _route(RoutePurpose.CHAT, chat, extractive)
+    _route(RoutePurpose.EMBED, embedder)
+    _route(RoutePurpose.JUDGE, chat)
     budgets.open_month()
 
 
@@ -65,7 +65,7 @@ def _register(
     return model
 
 
-def _route(purpose: Purpose, *models: Model) -> None:
+def _route(purpose: RoutePurpose, *models: Model) -> None:
     route, is_new = Route.objects.get_or_create(purpose=purpose)
     if is_new:
         RouteChoice.objects.bulk_create(

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db import models
 
-if TYPE_CHECKING:
-    _DecimalField = models.DecimalField[Decimal, Decimal]
-else:  # generic in the stubs only
-    _DecimalField = models.DecimalField
 
-
-class MoneyField(_DecimalField):
+# Generic in the stubs only; left open, so that the checker can make nullable columns optional.
+class MoneyField(models.DecimalField):  # type: ignore[type-arg]
     """An amount in US dollars, exact to a billionth: numeric(18, 9). Never a float."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
