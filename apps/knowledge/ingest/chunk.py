@@ -14,7 +14,8 @@ from apps.knowledge.ingest.tokens import count_tokens, word_pieces
 
 # The embedder reads 256 word pieces; headings, frame marks and a margin are taken off.
 TARGET_TOKENS = 220
-SMALL_TOKENS = 40
+# Less than a sentence or two: not worth a passage of its own.
+SMALL_TOKENS = 16
 MAX_CONTEXT_TOKENS = 48
 HEADING_SEPARATOR = " \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} "
 _MAX_HEADER_ROW_TOKENS = 60
@@ -119,7 +120,7 @@ def _size(part: list[_Piece]) -> int:
 def _may_join(pending: list[_Piece], part: list[_Piece]) -> bool:
     """One of the two is tiny, they stand under one roof, and both fit with their headings written out."""
     last, first = pending[-1].path, part[0].path
-    if _size(pending) >= SMALL_TOKENS and _size(part) >= SMALL_TOKENS:
+    if _size(pending) >= SMALL_TOKENS and _size(part) >= SMALL_TOKENS // 2:
         return False
     is_kin = bool(_common([last, first])) or (len(last) <= 1 and len(first) <= 1)
     inlined = sum(_tokens_of_path(path) for path in {piece.path for piece in pending + part})

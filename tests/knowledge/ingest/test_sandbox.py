@@ -28,8 +28,8 @@ def sandbox() -> Iterator[Sandbox]:
 
 def _server(sandbox: Sandbox) -> psutil.Process:
     sandbox.extract(b"warm", "a.txt")
-    (found,) = [p for p in psutil.Process().children() if "sandbox_process" in " ".join(p.cmdline())]
-    return found
+    assert sandbox._process is not None
+    return psutil.Process(sandbox._process.pid)
 
 
 @pytest.mark.parametrize(
