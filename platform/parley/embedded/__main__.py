@@ -19,15 +19,9 @@ from parley.embedded.up import Up
 
 def add_up_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `up`."""
-    parser.add_argument(
-        "--port", type=int, default=DEFAULT_PORT, help="port of the web server (default: 8000)"
-    )
-    parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"
-    )
-    parser.add_argument(
-        "--data", type=Path, default=default_data_folder(), help="data folder (default: .parley)"
-    )
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="port of the web server (default: 8000)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    parser.add_argument("--data", type=Path, default=default_data_folder(), help="data folder (default: .parley)")
     parser.add_argument("--no-demo", action="store_true", help="do not create the demo tenant")
     parser.add_argument("--no-local-model", action="store_true", help="answer by quoting, for small machines")
     parser.add_argument("--detach", action="store_true", help="return when ready; stop with `down`")
@@ -35,9 +29,7 @@ def add_up_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_down_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `down`."""
-    parser.add_argument(
-        "--data", type=Path, default=default_data_folder(), help="data folder (default: .parley)"
-    )
+    parser.add_argument("--data", type=Path, default=default_data_folder(), help="data folder (default: .parley)")
 
 
 def run_up(options: argparse.Namespace, application: Application) -> None:

@@ -46,21 +46,16 @@ class Application:
         argv = [sys.executable, "-m", "celery", "-A", "parley.config.celery", "worker", "--loglevel", "INFO"]
         # There is one worker: nobody to greet, to gossip with or to send heartbeats to.
         alone = ["--without-mingle", "--without-gossip", "--without-heartbeat"]
-        return Program(
-            "worker", "worker", [*argv, *alone, "--concurrency", str(_WORKER_SLOTS)], env, self.project
-        )
+        command = [*argv, *alone, "--concurrency", str(_WORKER_SLOTS)]
+        return Program("worker", "worker", command, env, self.project, ready_words=" ready.")
 
     def beat(self, env: Mapping[str, str], schedule: Path) -> Program:
         argv = [sys.executable, "-m", "celery", "-A", "parley.config.celery", "beat", "--loglevel", "WARNING"]
-        return Program(
-            "beat", "scheduler", [*argv, "--schedule", str(schedule), "--pidfile="], env, self.project
-        )
+        return Program("beat", "scheduler", [*argv, "--schedule", str(schedule), "--pidfile="], env, self.project)
 
     def embedder(self, port: int, env: Mapping[str, str]) -> Program:
         argv = [sys.executable, "-m", "parley.llm.embedder_server", "--port", str(port)]
-        return Program(
-            "embedder", "embedding model", argv, env, self.project, lambda: answers(port, "/healthz")
-        )
+        return Program("embedder", "embedding model", argv, env, self.project, lambda: answers(port, "/healthz"))
 
     def local_model(self, port: int, env: Mapping[str, str]) -> Program:
         argv = [sys.executable, "-m", "parley.llm.local_model_server", "--port", str(port)]
@@ -90,9 +85,7 @@ class Application:
 
     def _fingerprint(self, patterns: tuple[str, ...]) -> str:
         digest = hashlib.sha256()
-        for path in sorted(
-            {path for pattern in patterns for path in self.project.glob(pattern) if path.is_file()}
-        ):
+        for path in sorted({path for pattern in patterns for path in self.project.glob(pattern) if path.is_file()}):
             digest.update(str(path.relative_to(self.project)).encode() + b"\0")
             digest.update(hashlib.sha256(path.read_bytes()).digest())
         return digest.hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,7 +29,11 @@ def _always() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What to run. `name` names the log file, `title` is what people read; foundations are stopped last."""
+    """What to run.
+
+    `name` names the log file, `title` is what people read; foundations are stopped last. It is ready when
+    `is_ready` says so and, if `ready_words` are given, when its log has them.
+    """
 
     name: str
     title: str
@@ -41,6 +46,7 @@ class Program:
     patience: float = 10.0
     user: OsUser | None = None
     is_foundation: bool = False
+    ready_words: str | None = None
 
 
 class Guardian:
@@ -87,6 +93,7 @@ class Child:
         self._watcher = watcher
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
+        self._log_start = 0
 
     @property
     def pid(self) -> int | None:
@@ -99,6 +106,7 @@ class Child:
         self._started_at = time.monotonic()
         program = self.program
         with os.fdopen(os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab") as output:
+            self._log_start = output.seek(0, os.SEEK_END)
             self._process = spawn(
                 program.argv,
                 env=program.env,
@@ -111,8 +119,24 @@ class Child:
 
     def check_ready(self) -> bool:
         """Ask whether it is ready now; a yes holds until the next start."""
-        self.is_ready = self.is_ready or (self._process is not None and self.program.is_ready())
+        if not self.is_ready and self._process is not None:
+            self.is_ready = self.program.is_ready() and self._has_said_so()
         return self.is_ready
+
+    def _has_said_so(self) -> bool:
+        words = self.program.ready_words
+        if words is None:
+            return True
+        with self.log.open("rb") as log:
+            log.seek(self._log_start)
+            return words.encode() in log.read()
+
+    def trim_log(self, most_bytes: int) -> None:
+        """Move a log that has grown too long aside. The child goes on writing to the emptied file."""
+        if self.log.exists() and self.log.stat().st_size > most_bytes:
+            shutil.copyfile(self.log, self.log.with_name(f"{self.log.name}.1"))
+            os.truncate(self.log, 0)
+            self._log_start = 0
 
     def notice_crash(self) -> int | None:
         """The exit code if the process has ended since last asked; plans its restart."""

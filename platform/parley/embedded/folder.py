@@ -112,8 +112,7 @@ class DataFolder:
         passwords = known.get("role_passwords", {})
         complete = Secrets(
             secret_key=known.get("secret_key") or secrets.token_urlsafe(64),
-            encryption_key=known.get("encryption_key")
-            or base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+            encryption_key=known.get("encryption_key") or base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
             valkey_password=known.get("valkey_password") or secrets.token_urlsafe(32),
             role_passwords={role: passwords.get(role) or secrets.token_urlsafe(32) for role in ROLES},
         )
@@ -139,6 +138,10 @@ class DataFolder:
         except (OSError, ValueError):
             return {}
         return content
+
+    def forget(self, name: str) -> None:
+        """Remove a file of `write_private`."""
+        (self.path / name).unlink(missing_ok=True)
 
     def fresh_log(self, name: str) -> Path:
         """The path of an empty log; the logs of the last starts are kept beside it as .1, .2, .3."""

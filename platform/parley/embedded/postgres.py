@@ -101,9 +101,7 @@ class PostgresCluster:
             check=False,
         )
         if made.returncode != 0:
-            raise CannotStart(
-                f"PostgreSQL could not make its files in {self.directory}: {made.stderr.strip()}"
-            )
+            raise CannotStart(f"PostgreSQL could not make its files in {self.directory}: {made.stderr.strip()}")
 
     def configure(self) -> None:
         """Write who may connect how. Everything else is given on the command line."""

@@ -25,6 +25,7 @@ _HOPELESS_CRASHES = 3
 _PROBE_SECONDS = 0.05
 _STARTING_SECONDS = 0.5
 _IDLE_SECONDS = 30.0
+_LONGEST_LOG = 20_000_000
 
 
 class StopRequested(Exception):
@@ -110,6 +111,8 @@ class Supervisor:
         try:
             while True:
                 self._tend()
+                for child in self._children:
+                    child.trim_log(_LONGEST_LOG)
                 self._sleep(self._seconds_until_due())
         except StopRequested:
             return
@@ -135,9 +138,7 @@ class Supervisor:
             self._console.say(f"The {child.program.title} is ready{' again' if child.crashes else ''}")
 
     def _seconds_until_due(self) -> float:
-        waits = [
-            child.restart_at - time.monotonic() for child in self._children if child.restart_at is not None
-        ]
+        waits = [child.restart_at - time.monotonic() for child in self._children if child.restart_at is not None]
         if any(not child.is_ready for child in self._children):
             waits.append(_STARTING_SECONDS)
         return max(0.0, min(waits, default=_IDLE_SECONDS))

