@@ -25,14 +25,17 @@ _LEANS_BACK = re.compile(
 )
 
 
-def quote_answer(grounding: Grounding, *, similarity: Similarity | None = None) -> list[str]:
+def quote_answer(
+    grounding: Grounding, *, similarity: Similarity | None = None, or_nothing: bool = False
+) -> list[str]:
     """The answer as pieces of text to stream: quoted sentences, each with its ` [n]`, or only the refusal.
 
-    Pure but for `similarity`. Joined, the pieces are the whole answer.
+    Pure but for `similarity`. Joined, the pieces are the whole answer. `or_nothing` gives an empty list instead of
+    the refusal.
     """
     chosen = choose_pieces(grounding.question, grounding.sources, similarity=similarity)
     if not chosen:
-        return [grounding.refusal]
+        return [] if or_nothing else [grounding.refusal]
     return list(_render(chosen))
 
 

@@ -32,7 +32,7 @@ _COMPANY = 0.3
 _WORDS_ALONE = 1.4
 
 # Only the most promising pieces are embedded: at 7 ms each, this bounds the wait before the first word.
-MAX_EMBEDDED_PIECES = 32
+MAX_EMBEDDED_PIECES = 20
 _MAX_EMBEDDED_CHARACTERS = 400
 
 _ASKS_NUMBER = re.compile(
