@@ -14,6 +14,9 @@ class Answer(Protocol):
     @property
     def text(self) -> str: ...
 
+    @property
+    def is_enough(self) -> bool: ...
+
     def feed(self, delta: str) -> str: ...
 
     def finish(self) -> str: ...
@@ -32,6 +35,11 @@ class PlainAnswer:
     def text(self) -> str:
         """All text given so far."""
         return self._reader.text
+
+    @property
+    def is_enough(self) -> bool:
+        """Never: the model says itself when it has ended."""
+        return False
 
     def feed(self, delta: str) -> str:
         """The text to show now; may be empty."""

@@ -42,6 +42,9 @@ class Prompt:
     sources: tuple[Source, ...]
     grounding: Grounding | None
     max_output_tokens: int
+    temperature: float | None = None
+    stop: tuple[str, ...] = ()
+    quotes: tuple[str, ...] = ()  # what a model that restates the sources falls back on
 
 
 def compose(
@@ -51,12 +54,14 @@ def compose(
     history: Sequence[Turn],
     sources: Sequence[Source],
     choice: ModelChoice,
+    query: str | None = None,
     max_output_tokens: int,
 ) -> Prompt:
     """Instructions, then history, then sources and the question, all within the model's window.
 
     Sources share their part of the window fairly, best first; the newest turns of the history fill what is
-    left. Raises `Invalid` when the question alone does not fit.
+    left. `query` is the question as it makes sense without the history. Raises `Invalid` when the question
+    alone does not fit.
     """
     output = _output_tokens(choice, max_output_tokens)
     system = _system(version, has_sources=bool(sources))
@@ -71,7 +76,8 @@ def compose(
     if system:
         messages.insert(0, ChatMessage("system", system))
     kept = tuple(source for source, _ in shown)
-    return Prompt(tuple(messages), kept, grounding_of(version, question, kept), output)
+    grounding = grounding_of(version, query or question, kept) if kept else None
+    return Prompt(tuple(messages), kept, grounding, output, version.temperature)
 
 
 def estimate(version: VersionSpec, question: str, history: Sequence[Turn]) -> Estimate:
@@ -83,10 +89,8 @@ def estimate(version: VersionSpec, question: str, history: Sequence[Turn]) -> Es
     return Estimate(int(total * _ESTIMATE_MARGIN), version.max_output_tokens)
 
 
-def grounding_of(version: VersionSpec, question: str, sources: Sequence[Source]) -> Grounding | None:
-    """The same sources for a backend that quotes instead of writing; None when there are none."""
-    if not sources:
-        return None
+def grounding_of(version: VersionSpec, question: str, sources: Sequence[Source]) -> Grounding:
+    """The same sources for a backend that quotes instead of writing."""
     passages = tuple(GroundingSource(source.number, full_title(source), source.text) for source in sources)
     return Grounding(question=question, sources=passages, refusal=version.refusal)
 

@@ -8,13 +8,22 @@ from uuid import UUID
 from apps.assistants.contracts import Finished, RespondEvent, Retrieved, Source, TextDelta, Turn, VersionSpec
 from apps.assistants.runtime.answer import Answer, PlainAnswer
 from apps.assistants.runtime.follow_up import search_query
-from apps.assistants.runtime.prompt import Prompt, compose
+from apps.assistants.runtime.prompt import Prompt, compose, grounding_of
+from apps.assistants.runtime.restated import RestatedAnswer, compose_small, quotes_of
 from apps.assistants.runtime.small_talk import small_talk_reply
-from apps.gateway.contracts import CallFinished, Hold, ModelChoice, ModelChosen, Purpose, ResolvedRoute
+from apps.gateway.contracts import (
+    CallFinished,
+    CompletionEvent,
+    Hold,
+    ModelChoice,
+    ModelChosen,
+    Purpose,
+    ResolvedRoute,
+)
 from apps.gateway.services import completions
 from apps.knowledge import selectors as knowledge
 from parley.db.threads import in_thread
-from parley.llm import Usage
+from parley.llm import FinishReason, Usage, count_tokens
 
 PASSAGES = 8
 _NOTHING_USED = Usage(0, 0)
@@ -38,22 +47,50 @@ async def respond(
     only labels the calls. Close the generator when you stop early. Raises `Problem`s, each with a
     sentence for the reader.
     """
+    request = _Request(version, question, history, route, hold, purpose, conversation_id)
     small_talk = small_talk_reply(question, version)
-    if small_talk and _quotes_or_restates(route.preferred):
-        for event in _without_model(small_talk):
-            yield event
+    sources = [] if small_talk else await _retrieve(version, request.query)
+    if small_talk:
+        prompt = None if request.is_answered_here else _compose_for_writing(request, sources)
+    else:
+        prompt = await _compose(request, sources)
+    yield Retrieved(prompt.sources if prompt else tuple(sources))
+    if prompt is None:
+        text = small_talk or version.refusal
+        yield TextDelta(text)
+        yield Finished(text, (), call_id=None, usage=_NOTHING_USED, reason="stop", choice=None)
         return
-    sources = [] if small_talk else await _retrieve(version, search_query(question, history))
-    if version.knowledge_base_ids and not sources and not small_talk:
-        for event in _without_model(version.refusal):
-            yield event
-        return
-    prompt = _compose(version, question, history, sources, route.preferred, hold)
-    yield Retrieved(prompt.sources)
-    call = _Call(version, prompt, route, hold, purpose, conversation_id)
-    async with aclosing(_stream(call)) as events:
+    async with aclosing(_stream(request, prompt)) as events:
         async for event in events:
             yield event
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    version: VersionSpec
+    question: str
+    history: Sequence[Turn]
+    route: ResolvedRoute
+    hold: Hold | None
+    purpose: Purpose
+    conversation_id: UUID | None
+
+    @property
+    def query(self) -> str:
+        """The question as it makes sense without the conversation."""
+        return search_query(self.question, self.history)
+
+    @property
+    def is_answered_here(self) -> bool:
+        """Whether a model of this machine answers: none of them can be trusted with more than the sources."""
+        choice = self.route.preferred
+        return choice.is_extractive or choice.reads_slowly
+
+    @property
+    def max_output_tokens(self) -> int:
+        """What the version wants and the budget allows."""
+        wanted = self.version.max_output_tokens
+        return wanted if self.hold is None else min(wanted, self.hold.max_output_tokens)
 
 
 async def _retrieve(version: VersionSpec, query: str) -> list[Source]:
@@ -77,83 +114,87 @@ async def _retrieve(version: VersionSpec, query: str) -> list[Source]:
     ]
 
 
-def _quotes_or_restates(choice: ModelChoice) -> bool:
-    """True for the models of this machine, which cannot be trusted with anything but the sources."""
-    return choice.is_extractive or choice.reads_slowly
-
-
-def _without_model(text: str) -> tuple[RespondEvent, ...]:
-    finished = Finished(text, (), call_id=None, usage=_NOTHING_USED, reason="stop", choice=None)
-    return (Retrieved(()), TextDelta(text), finished)
-
-
-def _compose(
-    version: VersionSpec,
-    question: str,
-    history: Sequence[Turn],
-    sources: Sequence[Source],
-    choice: ModelChoice,
-    hold: Hold | None,
-) -> Prompt:
-    allowed = version.max_output_tokens if hold is None else min(version.max_output_tokens, hold.max_output_tokens)
-    return compose(
-        version=version,
-        question=question,
-        history=history,
+async def _compose(request: _Request, sources: Sequence[Source]) -> Prompt | None:
+    """What the preferred model reads; None when it could only refuse."""
+    if request.version.knowledge_base_ids and not sources:
+        return None
+    if not (request.route.preferred.reads_slowly and sources):
+        return _compose_for_writing(request, sources)
+    return await compose_small(
+        question=request.question,
         sources=sources,
-        choice=choice,
-        max_output_tokens=allowed,
+        grounding=grounding_of(request.version, request.query, sources),
+        max_output_tokens=request.max_output_tokens,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
-    version: VersionSpec
-    prompt: Prompt
-    route: ResolvedRoute
-    hold: Hold | None
-    purpose: Purpose
-    conversation_id: UUID | None
+def _compose_for_writing(request: _Request, sources: Sequence[Source]) -> Prompt:
+    return compose(
+        version=request.version,
+        question=request.question,
+        query=request.query,
+        history=request.history,
+        sources=sources,
+        choice=request.route.preferred,
+        max_output_tokens=request.max_output_tokens,
+    )
 
 
-async def _stream(call: _Call) -> AsyncGenerator[RespondEvent]:
-    prompt = call.prompt
+async def _stream(request: _Request, prompt: Prompt) -> AsyncGenerator[RespondEvent]:
     answer: Answer = PlainAnswer(prompt.sources)
-    events = completions.stream(
-        route=call.route,
+    call: ModelChosen | None = None
+    said: list[str] = []
+    usage: Usage | None = None
+    reason: FinishReason = "stop"
+    async with aclosing(_call_models(request, prompt)) as events:
+        async for event in events:
+            match event:
+                case ModelChosen():
+                    call, answer = event, await _answer_of(event.choice, prompt)
+                    yield event
+                case TextDelta():
+                    said.append(event.text)
+                    if text := answer.feed(event.text):
+                        yield TextDelta(text)
+                    if answer.is_enough:
+                        break
+                case CallFinished():
+                    usage, reason = event.usage, event.reason
+    if text := answer.finish():
+        yield TextDelta(text)
+    yield Finished(
+        text=answer.text,
+        citations=answer.citations(),
+        call_id=call.call_id if call else None,
+        usage=usage or _usage_so_far(prompt, said),
+        reason=reason,
+        choice=call.choice if call else None,
+    )
+
+
+def _call_models(request: _Request, prompt: Prompt) -> AsyncGenerator[CompletionEvent]:
+    return completions.stream(
+        route=request.route,
         messages=prompt.messages,
         max_output_tokens=prompt.max_output_tokens,
-        temperature=call.version.temperature,
+        temperature=prompt.temperature,
         grounding=prompt.grounding,
-        hold=call.hold,
-        purpose=call.purpose,
-        assistant_id=call.version.assistant_id,
-        conversation_id=call.conversation_id,
+        hold=request.hold,
+        purpose=request.purpose,
+        stop=prompt.stop,
+        assistant_id=request.version.assistant_id,
+        conversation_id=request.conversation_id,
     )
-    async with aclosing(events):
-        async for event in events:
-            if isinstance(event, ModelChosen):
-                answer = _answer_of(event.choice, prompt)
-                yield event
-            elif isinstance(event, TextDelta):
-                if text := answer.feed(event.text):
-                    yield TextDelta(text)
-            else:
-                if text := answer.finish():
-                    yield TextDelta(text)
-                yield _finished(answer, event)
 
 
-def _answer_of(choice: ModelChoice, prompt: Prompt) -> Answer:
+async def _answer_of(choice: ModelChoice, prompt: Prompt) -> Answer:
+    if choice.reads_slowly and prompt.grounding:
+        quotes = prompt.quotes or await quotes_of(prompt.grounding)
+        return RestatedAnswer(prompt.sources, prompt.grounding, quotes)
     return PlainAnswer(prompt.sources)
 
 
-def _finished(answer: Answer, call: CallFinished) -> Finished:
-    return Finished(
-        text=answer.text,
-        citations=answer.citations(),
-        call_id=call.call_id,
-        usage=call.usage,
-        reason=call.reason,
-        choice=call.choice,
-    )
+def _usage_so_far(prompt: Prompt, said: Sequence[str]) -> Usage:
+    """Of a call that was closed before its provider counted."""
+    read = sum(count_tokens(message.content) for message in prompt.messages)
+    return Usage(read, count_tokens("".join(said)), is_reported=False)
