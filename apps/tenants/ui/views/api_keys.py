@@ -18,7 +18,7 @@ from parley.web.access import TenantRequest, tenant_page
 from parley.web.forms import add_problem
 
 
-@tenant_page("keys.manage")
+@tenant_page({"GET": "keys.manage", "POST": "keys.manage"})
 def api_key_list(request: TenantRequest) -> HttpResponse:
     """The keys, and the form for a new one.
 

@@ -32,7 +32,7 @@ def settings(request: TenantRequest) -> HttpResponse:
     return render(request, "tenants/organisation_edit.html", {"form": form, "organisation": tenant})
 
 
-@tenant_page("tenant.view")
+@tenant_page({"GET": "tenant.view", "POST": "tenant.view"})
 def profile(request: TenantRequest) -> HttpResponse:
     """One's own name, sign-in and organisations."""
     user = selectors.get_user(request.user.pk)
