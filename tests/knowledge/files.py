@@ -59,7 +59,11 @@ def pdf(pages: int = 2, *, with_text: bool = True) -> bytes:
             canvas.drawString(72, 760, f"Chapter {number}")
             canvas.setFont("Helvetica", 11)
             for line, words in enumerate(
-                (f"The code of chapter {number} is zebra{number} and every reader should re-", "member it well,", "always.")
+                (
+                    f"The code of chapter {number} is zebra{number} and every reader should re-",
+                    "member it well,",
+                    "always.",
+                )
             ):
                 canvas.drawString(72, 730 - 14 * line, words)
         else:
@@ -100,7 +104,8 @@ def docx_with(part: bytes, *, name: str = "word/document.xml") -> bytes:
 def long_markdown(sections: int) -> bytes:
     """A document of many sections, each with its own subject."""
     parts = [
-        f"## Subject {number}\n\nThe rule of subject {number} is number {number * 7}. " + "It applies to everybody. " * 6
+        f"## Subject {number}\n\nThe rule of subject {number} is number {number * 7}. "
+        + "It applies to everybody. " * 6
         for number in range(sections)
     ]
     return ("# Rules\n\n" + "\n\n".join(parts)).encode()

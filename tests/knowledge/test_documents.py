@@ -58,9 +58,7 @@ def test_typed_text_becomes_a_document(
     monkeypatch.setattr(documents, "enqueue", lambda *args, **kwargs: None)
     base = make_base(tenant_a)
     with tenant_tx(tenant_a.tenant.id):
-        document = documents.add_text(
-            knowledge_base_id=base.id, title='The "best" v1.2', text="## Rule\n\nAsk first."
-        )
+        document = documents.add_text(knowledge_base_id=base.id, title='The "best" v1.2', text="## Rule\n\nAsk first.")
         with pytest.raises(Invalid) as caught:
             documents.add_text(knowledge_base_id=base.id, title=" ", text="")
     assert set(caught.value.errors) == {"title", "text"}

@@ -69,9 +69,7 @@ def guide(tenant_a: TenantWithKey, make_base: Make, add: Make, index: Make) -> A
         ("Where can I leave my vehicle?", "Parking"),
     ],
 )
-def test_words_and_meaning_find_the_passage(
-    tenant_a: TenantWithKey, guide: Any, question: str, heading: str
-) -> None:
+def test_words_and_meaning_find_the_passage(tenant_a: TenantWithKey, guide: Any, question: str, heading: str) -> None:
     best = _find(tenant_a, guide, question)[0]
     assert best.headings[-1] == heading
     assert best.title == "Help"
@@ -102,7 +100,9 @@ def test_without_the_embedder_the_words_decide(
     assert _find(tenant_a, guide, "xylophone") == []
 
 
-@pytest.mark.parametrize("question", ["the and of", "'; DROP TABLE knowledge_chunk; --", "a\\'b & | ! <-> (", "?!", "日本"])
+@pytest.mark.parametrize(
+    "question", ["the and of", "'; DROP TABLE knowledge_chunk; --", "a\\'b & | ! <-> (", "?!", "日本"]
+)
 def test_odd_questions_are_only_questions(tenant_a: TenantWithKey, guide: Any, question: str) -> None:
     assert len(_find(tenant_a, guide, question)) == 4
 

@@ -7,6 +7,7 @@ costs more than reading most documents.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import socket
@@ -164,6 +165,7 @@ def _document(answer: dict[str, Any]) -> ExtractedDocument:
 
 
 _shared = Sandbox()
+atexit.register(_shared.close)
 
 
 def extract_safely(content: bytes, name: str = "") -> ExtractedDocument:

@@ -1,0 +1,157 @@
+"""The JSON door of knowledge, as contract.md describes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from apps.knowledge.ingest import limits
+from apps.knowledge.services import documents
+from tests.fixtures import TenantWithKey
+from tests.knowledge import files
+
+Make = Callable[..., Any]
+# Sign-in looks members and keys up as the platform role, on a connection of its own.
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "platform", "migrator"])
+BASES = "/api/v1/knowledge-bases/"
+
+
+@pytest.fixture(autouse=True)
+def _no_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "enqueue", lambda *args, **kwargs: None)
+
+
+def _post(client: Client, owner: TenantWithKey, path: str, body: dict[str, Any]) -> Any:
+    return client.post(path, body, content_type="application/json", headers=owner.headers)
+
+
+def test_the_whole_way(client: Client, tenant_a: TenantWithKey, index: Make) -> None:
+    """Create, upload a PDF, see it queued, index, search, read its chunks, delete."""
+    base = _post(client, tenant_a, BASES, {"name": "Handbook"})
+    assert base.status_code == 201
+    base_path = f"{BASES}{base.json()['id']}/"
+    upload = SimpleUploadedFile("book.pdf", files.pdf(3), "application/pdf")
+    added = client.post(f"{base_path}documents/", {"file": upload}, headers=tenant_a.headers)
+    assert added.status_code == 201, added.json()
+    document = added.json()
+    assert (document["status"], document["progress"], document["error"]) == ("queued", 0.0, "")
+    row = type("Row", (), {"id": document["id"]})
+    index(tenant_a, row)
+    path = f"/api/v1/documents/{document['id']}/"
+    shown = client.get(path, headers=tenant_a.headers).json()
+    assert (shown["status"], shown["progress"], shown["page_count"]) == ("indexed", 1.0, 3)
+    found = _post(client, tenant_a, f"{base_path}search/", {"query": "the code of chapter 2", "limit": 2}).json()
+    best = found["passages"][0]
+    assert {"chunk_id", "document_id", "title", "text", "score", "location"} <= best.keys()
+    assert "zebra2" in best["text"]
+    assert best["location"] == "page 2"
+    assert len(found["passages"]) == 2
+    chunks = client.get(f"{path}chunks/", headers=tenant_a.headers).json()["results"]
+    assert [chunk["ordinal"] for chunk in chunks] == list(range(shown["chunk_count"]))
+    assert client.get(BASES, headers=tenant_a.headers).json()["results"][0]["document_count"] == 1
+    assert client.delete(path, headers=tenant_a.headers).status_code == 204
+    assert client.get(path, headers=tenant_a.headers).status_code == 404
+    assert client.delete(base_path, headers=tenant_a.headers).status_code == 204
+
+
+def test_text_and_url(client: Client, tenant_a: TenantWithKey, make_base: Make) -> None:
+    path = f"{BASES}{make_base(tenant_a).id}/documents/"
+    added = _post(client, tenant_a, path, {"title": "House rules", "text": "Take off your shoes."})
+    assert (added.status_code, added.json()["title"]) == (201, "House rules")
+    refused = _post(client, tenant_a, path, {"url": "https://example.com/"})
+    assert refused.status_code == 400
+    assert "cannot be fetched yet" in refused.json()["detail"]
+    assert _post(client, tenant_a, path, {"title": "only"}).status_code == 400
+    again = _post(client, tenant_a, path, {"title": "House rules", "text": "Take off your shoes."})
+    assert (again.status_code, again.json()["document_id"]) == (409, added.json()["id"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "status", "words"),
+    [
+        ("a.txt", b"", 400, "empty"),
+        ("a.exe", b"MZ\x00\x00", 400, "cannot be read yet|binary"),
+        ("big.txt", b"a" * (limits.MAX_FILE_BYTES + 1), 413, "the most is"),
+    ],
+)
+def test_refused_files_are_explained(
+    client: Client, tenant_a: TenantWithKey, make_base: Make, name: str, content: bytes, status: int, words: str
+) -> None:
+    upload = SimpleUploadedFile(name, content)
+    answer = client.post(f"{BASES}{make_base(tenant_a).id}/documents/", {"file": upload}, headers=tenant_a.headers)
+    assert answer.status_code == status
+    assert any(word in answer.json()["detail"] for word in words.split("|"))
+    assert answer["Content-Type"] == "application/problem+json"
+
+
+def test_changes_and_retries(client: Client, tenant_a: TenantWithKey, make_base: Make, add: Make, index: Make) -> None:
+    base = make_base(tenant_a)
+    patched = client.patch(
+        f"{BASES}{base.id}/", {"name": "Renamed"}, content_type="application/json", headers=tenant_a.headers
+    )
+    assert patched.json()["name"] == "Renamed"
+    document = add(tenant_a, base, "a.md", files.MARKDOWN)
+    path = f"/api/v1/documents/{document.id}/retry/"
+    assert _post(client, tenant_a, path, {}).status_code == 409
+    index(tenant_a, document)
+    assert _post(client, tenant_a, path, {}).json()["status"] == "queued"
+
+
+@pytest.mark.parametrize("body", [{}, {"query": ""}, {"query": "x", "limit": 0}, {"query": "x", "limit": 51}])
+def test_bad_questions(client: Client, tenant_a: TenantWithKey, make_base: Make, body: dict[str, Any]) -> None:
+    answer = _post(client, tenant_a, f"{BASES}{make_base(tenant_a).id}/search/", body)
+    assert answer.status_code == 400
+    assert answer.json()["errors"]
+
+
+def test_another_tenants_things_do_not_exist(
+    client: Client, two_tenants: tuple[TenantWithKey, TenantWithKey], make_base: Make, add: Make, index: Make
+) -> None:
+    """T-07: each address with an object of A, asked with B's key, is 404 and changes nothing."""
+    owner, stranger = two_tenants
+    base = make_base(owner)
+    document = index(owner, add(owner, base, "a.md", files.MARKDOWN))
+    calls = [
+        ("get", f"{BASES}{base.id}/", None),
+        ("patch", f"{BASES}{base.id}/", {"name": "Mine"}),
+        ("delete", f"{BASES}{base.id}/", None),
+        ("get", f"{BASES}{base.id}/documents/", None),
+        ("post", f"{BASES}{base.id}/documents/", {"title": "a", "text": "b"}),
+        ("post", f"{BASES}{base.id}/search/", {"query": "port"}),
+        ("get", f"/api/v1/documents/{document.id}/", None),
+        ("delete", f"/api/v1/documents/{document.id}/", None),
+        ("post", f"/api/v1/documents/{document.id}/retry/", {}),
+        ("get", f"/api/v1/documents/{document.id}/chunks/", None),
+    ]
+    for method, path, body in calls:
+        answer = client.generic(
+            method.upper(),
+            path,
+            b"" if body is None else __import__("json").dumps(body).encode(),
+            content_type="application/json",
+            headers=stranger.headers,
+        )
+        assert answer.status_code == 404, (method, path, answer.status_code)
+    still = client.get(f"/api/v1/documents/{document.id}/", headers=owner.headers).json()
+    assert (still["status"], still["version"]) == ("indexed", 1)
+
+
+def test_lists_cost_the_same_with_one_and_with_three(
+    client: Client, tenant_a: TenantWithKey, make_base: Make, add: Make, django_assert_max_num_queries: Any
+) -> None:
+    for number in range(3):
+        base = make_base(tenant_a, f"Base {number}")
+        add(tenant_a, base, "a.md", f"# {number}".encode())
+        if number in (0, 2):
+            with django_assert_max_num_queries(10):
+                assert len(client.get(BASES, headers=tenant_a.headers).json()["results"]) == number + 1
+
+
+def test_no_key_no_answer(client: Client, db: None) -> None:
+    assert client.get(BASES).status_code == 401
+    assert client.get(f"{BASES}{uuid4()}/").status_code == 401
