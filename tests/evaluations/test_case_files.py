@@ -25,9 +25,7 @@ def test_cells_may_hold_lines_commas_and_alternatives() -> None:
         b"And for teams?,,,ask Ada\r\n"
     )
     assert cases == [
-        CaseSpec(
-            "How many seats, please?", (("15 seats", "fifteen seats"), ("per month",)), "pricing.md", ""
-        ),
+        CaseSpec("How many seats, please?", (("15 seats", "fifteen seats"), ("per month",)), "pricing.md", ""),
         CaseSpec("And for teams?", (), "", "ask Ada"),
     ]
 
@@ -46,13 +44,7 @@ def test_what_spreadsheets_write_is_understood(content: str) -> None:
 
 def test_every_wrong_row_is_named_by_its_first_line() -> None:
     rows = rows_of(
-        "question,expected_facts\n"
-        '"Two\nlines?",a\n'
-        ",b\n"
-        "Too many?,c,d\n"
-        f"Long?,{'x' * 501}\n"
-        "two LINES?,again\n"
-        "Fine?,e\n"
+        f'question,expected_facts\n"Two\nlines?",a\n,b\nToo many?,c,d\nLong?,{"x" * 501}\ntwo LINES?,again\nFine?,e\n'
     )
     assert rows == [
         "Line 4: Write the question.",

@@ -55,9 +55,7 @@ def test_a_case_keeps_what_was_typed(in_tenant_a: TenantWithKey) -> None:
         (CaseSpec("Q?", notes="x" * 4001), "notes"),
     ],
 )
-def test_a_case_that_cannot_be_kept_names_the_field(
-    in_tenant_a: TenantWithKey, case: CaseSpec, field: str
-) -> None:
+def test_a_case_that_cannot_be_kept_names_the_field(in_tenant_a: TenantWithKey, case: CaseSpec, field: str) -> None:
     dataset = datasets.create_dataset(name="Support")
     with pytest.raises(Invalid) as problem:
         cases.add_case(dataset_id=dataset.id, case=case)

@@ -44,9 +44,7 @@ class TestSettings:
             ("llm_judge", {"rubric": "\n".join(["is good"] * 11)}, "rubric"),
         ],
     )
-    def test_settings_that_cannot_work_are_named(
-        self, kind: str, settings: dict[str, object], field: str
-    ) -> None:
+    def test_settings_that_cannot_work_are_named(self, kind: str, settings: dict[str, object], field: str) -> None:
         with pytest.raises(SettingsError) as problem:
             clean_settings(get_scorer(kind), settings)
         assert list(problem.value.errors) == [field]
@@ -115,9 +113,7 @@ class TestSemanticSimilarity:
 
     def test_each_fact_is_averaged_over_its_best_wording(self, evaluate: Evaluate) -> None:
         tools = ScriptedTools({"yes": [1.0, 0.0], "a": [-1.0, 0.0], "b": [1.0, 0.0], "c": [0.0, 1.0]})
-        assert evaluate("semantic_similarity", "yes", facts="a | b\nc", tools=tools).value == pytest.approx(
-            0.5
-        )
+        assert evaluate("semantic_similarity", "yes", facts="a | b\nc", tools=tools).value == pytest.approx(0.5)
 
     def test_an_empty_answer_means_nothing(self, evaluate: Evaluate) -> None:
         assert evaluate("semantic_similarity", "  ", facts="a").value == 0.0
@@ -127,9 +123,7 @@ class TestSemanticSimilarity:
 class TestCitesExpectedDocument:
     @pytest.mark.parametrize("expected", ["widget.md", "Widget", "docs/guide/widget.md", str(DOCUMENT_ID)])
     def test_by_name_or_id(self, evaluate: Evaluate, expected: str) -> None:
-        score = evaluate(
-            "cites_expected_document", "text [2]", document=expected, cited=["api.md", "widget.md"]
-        )
+        score = evaluate("cites_expected_document", "text [2]", document=expected, cited=["api.md", "widget.md"])
         assert score.is_passed is (True)
 
     def test_another_document_is_named(self, evaluate: Evaluate) -> None:
@@ -173,9 +167,7 @@ class TestLlmJudge:
         ],
     )
     def test_verdicts_are_read_however_they_are_wrapped(self, evaluate: Evaluate, reply: str) -> None:
-        assert evaluate(
-            "llm_judge", "Hello.", tools=ScriptedTools(replies=[reply]), rubric=self.RUBRIC
-        ).is_passed
+        assert evaluate("llm_judge", "Hello.", tools=ScriptedTools(replies=[reply]), rubric=self.RUBRIC).is_passed
 
     @pytest.mark.parametrize(
         "reply",
@@ -191,9 +183,7 @@ class TestLlmJudge:
             "{" * 5000,
         ],
     )
-    def test_what_is_no_verdict_is_asked_again_and_then_given_up(
-        self, evaluate: Evaluate, reply: str
-    ) -> None:
+    def test_what_is_no_verdict_is_asked_again_and_then_given_up(self, evaluate: Evaluate, reply: str) -> None:
         tools = ScriptedTools(replies=[reply, verdicts(True, True)])
         assert evaluate("llm_judge", "Hello.", tools=tools, rubric=self.RUBRIC).is_passed
         tools = ScriptedTools(replies=[reply, reply])

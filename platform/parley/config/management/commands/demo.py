@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from typing import Any
 
@@ -30,7 +31,7 @@ class Command(BaseCommand):
 
 def refuse_where_no_demo_belongs() -> None:
     """Raises `CommandError` in production, and where the demo is switched off."""
-    if settings.SETTINGS_MODULE.endswith(".production"):
+    if os.environ.get("DJANGO_SETTINGS_MODULE", "").endswith(".production"):
         raise CommandError("There is no demo in production: its sign-in would open this installation.")
     if not settings.PARLEY_DEMO:
         raise CommandError("The demo is switched off here (PARLEY_DEMO=0). Set PARLEY_DEMO=1 to make it.")
