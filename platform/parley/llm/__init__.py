@@ -3,6 +3,7 @@
 from parley.llm.calls import Backend, chat, embed, stream_chat
 from parley.llm.errors import LlmError, LlmErrorKind
 from parley.llm.events import ChatEvent, ChatResult, EmbedResult, Finished, FinishReason, TextDelta, Usage
+from parley.llm.price_list import KnownContext, KnownPrice, known_context, known_price
 from parley.llm.requests import (
     ChatMessage,
     ChatRequest,
@@ -28,6 +29,8 @@ __all__ = [
     "Finished",
     "Grounding",
     "GroundingSource",
+    "KnownContext",
+    "KnownPrice",
     "LlmError",
     "LlmErrorKind",
     "ModelTarget",
@@ -37,5 +40,7 @@ __all__ = [
     "chat",
     "count_tokens",
     "embed",
+    "known_context",
+    "known_price",
     "stream_chat",
 ]

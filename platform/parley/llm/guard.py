@@ -16,6 +16,11 @@ def is_switched_on() -> bool:
     return os.environ.get(SWITCH, "") not in ("", "0", "false")
 
 
+def switch_on() -> None:
+    """Forbid calls to other machines in this process and the ones it starts."""
+    os.environ[SWITCH] = "1"
+
+
 def require_allowed(base_url: str | None) -> None:
     """Raise `RemoteModelForbidden` unless remote calls are allowed or the address is a loopback one.
 

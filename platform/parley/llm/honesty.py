@@ -42,7 +42,7 @@ class HonestAnswer:
         """The text that this delta settles: whole, supported sentences; often none."""
         self._pending += delta
         sentences = split_sentences(self._pending)
-        if len(sentences) < 2:  # noqa: PLR2004  # the last one may go on
+        if len(sentences) < 2:  # the last one may go on
             return ""
         self._pending = sentences[-1] + (" " if self._pending[-1:].isspace() else "")
         return "".join(self._judge(sentence) for sentence in sentences[:-1])

@@ -68,9 +68,9 @@ def _embed_remembered(request: EmbedRequest) -> tuple[Matrix, int]:
     if missing:
         fresh = _embed_all(EmbedRequest(request.target, missing, "query"))
         for text, values in zip(missing, fresh.vectors, strict=True):
-            vector = np.asarray(values, dtype=np.float32)
-            known[text] = vector
-            _short_texts.put(text, vector)
+            fresh_vector = np.asarray(values, dtype=np.float32)
+            known[text] = fresh_vector
+            _short_texts.put(text, fresh_vector)
         tokens = fresh.usage.input_tokens
     rows = [vector for text in request.texts if (vector := known[text]) is not None]
     return np.stack(rows) if rows else np.zeros((0, DIMENSIONS), dtype=np.float32), tokens
@@ -87,7 +87,7 @@ def _embed_remotely(request: EmbedRequest, address: str) -> EmbedResult:
     from parley.llm.backends.openai_embeddings import embed_at  # imports httpx and aiohttp
 
     target = replace(request.target, base_url=f"{address.rstrip('/').removesuffix('/v1')}/v1")
-    headers = {"X-Parley-Embed-Kind": request.kind}
+    headers: dict[str, str] = {"X-Parley-Embed-Kind": request.kind}
     return embed_at(replace(request, target=target), encoding="base64", headers=headers)
 
 

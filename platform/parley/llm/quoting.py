@@ -25,9 +25,7 @@ _LEANS_BACK = re.compile(
 )
 
 
-def quote_answer(
-    grounding: Grounding, *, similarity: Similarity | None = None, or_nothing: bool = False
-) -> list[str]:
+def quote_answer(grounding: Grounding, *, similarity: Similarity | None = None, or_nothing: bool = False) -> list[str]:
     """The answer as pieces of text to stream: quoted sentences, each with its ` [n]`, or only the refusal.
 
     Pure but for `similarity`. Joined, the pieces are the whole answer. `or_nothing` gives an empty list instead of

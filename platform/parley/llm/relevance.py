@@ -46,9 +46,7 @@ _ASKS_INSTRUCTION = re.compile(
 )
 _ASKS_REASON = re.compile(r"\bwhy\b|\breason\b|\bcauses?\b", re.IGNORECASE)
 _ASKS_PLACE = re.compile(r"\bwhere\b", re.IGNORECASE)
-_HAS_NUMBER = re.compile(
-    r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|first|once|twice)\b"
-)
+_HAS_NUMBER = re.compile(r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|first|once|twice)\b")
 _INSTRUCTS = re.compile(
     r"^(?:to|if you|when you|open|press|click|choose|run|set|add|use|send|select|install|type|copy|paste|go|enter|create"
     r"|upload|write|you can|replace|call|then)\b|`",
@@ -111,9 +109,7 @@ def best_sentences(
     meaning = _meaning(asked, pieces, contexts, literal, ranks, similarity)
     scored = []
     for index, piece in enumerate(pieces):
-        closeness = (
-            literal[index] * _WORDS_ALONE if meaning is None else literal[index] + _MEANING * meaning[index]
-        )
+        closeness = literal[index] * _WORDS_ALONE if meaning is None else literal[index] + _MEANING * meaning[index]
         score = closeness + _RANK / ranks[piece.source] + _cues(question, piece.text)
         scored.append(ScoredPiece(piece, score, closeness))
     return sorted(_with_company(scored), key=lambda entry: -entry.score)
@@ -126,8 +122,7 @@ def _with_company(scored: Sequence[ScoredPiece]) -> list[ScoredPiece]:
         paragraph = (entry.piece.source, entry.piece.block)
         best[paragraph] = max(best.get(paragraph, entry.score), entry.score)
     return [
-        replace(entry, score=entry.score + _COMPANY * best[entry.piece.source, entry.piece.block])
-        for entry in scored
+        replace(entry, score=entry.score + _COMPANY * best[entry.piece.source, entry.piece.block]) for entry in scored
     ]
 
 
@@ -152,9 +147,7 @@ def _literal(asked: _Question, stems: list[str], context: str, lead: str | None,
     around = set(content_stems(f"{context} {lead or ''}"))
     earlier = set(before)
     words = sum(weight for word, weight in asked.weights.items() if word in own)
-    context_words = sum(
-        weight for word, weight in asked.weights.items() if word in around and word not in own
-    )
+    context_words = sum(weight for word, weight in asked.weights.items() if word in around and word not in own)
     carried = sum(weight for word, weight in asked.weights.items() if word in earlier and word not in own)
     pairs = len(asked.pairs & set(pairwise(stems))) / max(1, len(asked.pairs))
     weighted = _WORDS * words + _CONTEXT_WORDS * context_words + _CARRIED_ON * carried

@@ -54,9 +54,9 @@ _ABBREVIATIONS = frozenset(
         "ca",
     ]
 )
-_END = re.compile(r"([.!?…]+|[。！？]+)([\"'”’»)\]*_`]*)(\s+|$)")  # noqa: RUF001  # full-width marks end sentences too
+_END = re.compile(r"([.!?…]+|[。！？]+)([\"'”’»)\]*_`]*)(\s+|$)")  # full-width marks end sentences too
 _CODE_SPAN = re.compile(r"(`+)(?:(?!\1).)+?\1", re.DOTALL)
-_OPENER = re.compile(r"[A-Z0-9À-ÞΑ-ΩА-Я\"'“‘«(\[*_`<$/.-]|[^\x00-\u024f]")  # noqa: RUF001  # other alphabets too
+_OPENER = re.compile(r"[A-Z0-9À-ÞΑ-ΩА-Я\"'“‘«(\[*_`<$/.-]|[^\x00-\u024f]")  # other alphabets too
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def _ends_sentence(text: str, match: re.Match[str], start: int) -> bool:
     follower = text[match.end() : match.end() + 1]
     if not follower:
         return True
-    if match[1][0] in "。！？":  # noqa: RUF001  # full-width marks need no blank after them
+    if match[1][0] in "。！？":  # full-width marks need no blank after them
         return True
     if not _OPENER.match(follower):
         return False
@@ -209,6 +209,4 @@ class _Reader:
             return
         lead = self._lead if kind in ("item", "code") else None
         headings = tuple(name for _, name in self._headings)
-        self.pieces.append(
-            Piece(self._source, len(self.pieces), self._block, kind, text.rstrip(), headings, lead)
-        )
+        self.pieces.append(Piece(self._source, len(self.pieces), self._block, kind, text.rstrip(), headings, lead))

@@ -16,7 +16,25 @@ _ENOUGH_COVERED = 0.75
 _ENOUGH_DENSE = 0.5
 _FIGURE = re.compile(r"\d+(?:[.,]\d+)*|`[^`]+`|https?://\S+")
 _DENIALS = frozenset(
-    "no not never cannot can't don't doesn't isn't aren't won't without nothing none nobody neither nor unless".split()
+    [
+        "no",
+        "not",
+        "never",
+        "cannot",
+        "can't",
+        "don't",
+        "doesn't",
+        "isn't",
+        "aren't",
+        "won't",
+        "without",
+        "nothing",
+        "none",
+        "nobody",
+        "neither",
+        "nor",
+        "unless",
+    ]
 )
 _MARKER = re.compile(r"\s*\[\d{1,3}\]")
 

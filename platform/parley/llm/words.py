@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")  # noqa: RUF001  # the typographic apostrophe is what people type
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")  # the typographic apostrophe is what people type
 _SHORTEST_STEM = 3
 _SUFFIXES = (
     "ations",

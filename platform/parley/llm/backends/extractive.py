@@ -18,9 +18,7 @@ async def stream_chat(request: ChatRequest) -> AsyncGenerator[ChatEvent]:
     """
     grounding = request.grounding
     if grounding is None:
-        raise LlmError(
-            "refused", "This request came without sources, and the extractive backend can only quote."
-        )
+        raise LlmError("refused", "This request came without sources, and the extractive backend can only quote.")
     deltas = await asyncio.to_thread(quote_answer, grounding, similarity=local_similarity)
     for delta in deltas:
         yield TextDelta(delta)

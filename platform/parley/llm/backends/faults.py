@@ -24,18 +24,14 @@ def place(base_url: str) -> str:
     return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
 
 
-def error_for_status(
-    status: int, body: bytes, *, base_url: str, model: str, retry_after: str | None
-) -> LlmError:
+def error_for_status(status: int, body: bytes, *, base_url: str, model: str, retry_after: str | None) -> LlmError:
     """The error for an HTTP answer that is not 200."""
     code, message = _read(body)
     where = place(base_url)
     if status in (401, 403):
         return LlmError("authentication", f"{where} did not accept the key. Check the provider's key.")
     if status == 404:
-        return LlmError(
-            "not_found", f"{where} knows no model “{model}”. Check the model's name and the address."
-        )
+        return LlmError("not_found", f"{where} knows no model “{model}”. Check the model's name and the address.")
     if status == 429:
         return _rate_limited(code, where, parse_retry_after(retry_after))
     if status in (408, 504):
@@ -79,9 +75,7 @@ def parse_retry_after(value: str | None) -> float | None:
 def _rate_limited(code: str, where: str, retry_after: float | None) -> LlmError:
     if code == "insufficient_quota":
         return LlmError("rate_limited", f"The account at {where} has used up its quota. Top it up there.")
-    return LlmError(
-        "rate_limited", f"{where} accepts no more calls for now. Try again later.", retry_after=retry_after
-    )
+    return LlmError("rate_limited", f"{where} accepts no more calls for now. Try again later.", retry_after=retry_after)
 
 
 def _overflow(where: str) -> LlmError:
@@ -94,9 +88,7 @@ def _refusal(status: int, code: str, message: str, where: str) -> LlmError:
         return _overflow(where)
     if _FILTERED.search(code) or _FILTERED.search(message):
         return LlmError("refused", f"{where} declined to answer this by its content rules.")
-    return LlmError(
-        "refused", f"{where} did not accept the request (HTTP {status}{_named(code, lead=', ')})."
-    )
+    return LlmError("refused", f"{where} did not accept the request (HTTP {status}{_named(code, lead=', ')}).")
 
 
 def _named(code: str, *, lead: str = " (") -> str:

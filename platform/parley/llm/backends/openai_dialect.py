@@ -9,16 +9,15 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from parley.llm.backends.connections import session
+from parley.llm.backends.estimates import estimated_usage
 from parley.llm.backends.faults import error_for_status, error_from_event, place
 from parley.llm.backends.sse import SseLines
 from parley.llm.errors import LlmError
 from parley.llm.events import ChatEvent, Finished, FinishReason, TextDelta, Usage
 from parley.llm.guard import require_allowed
-from parley.llm.requests import ChatMessage, ChatRequest
-from parley.llm.tokens import count_tokens
+from parley.llm.requests import ChatRequest
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
-_TOKENS_PER_MESSAGE = 4
 _MAX_ERROR_BODY = 65_536
 _REASONS: dict[str, FinishReason] = {
     "length": "length",
@@ -78,19 +77,13 @@ async def _open(request: ChatRequest, base_url: str, deadlines: "_Deadlines") ->
             if response.status != 200:
                 await _raise_status(response, request, base_url)
     except aiohttp.ConnectionTimeoutError as error:
-        raise LlmError(
-            "unreachable", f"{where} does not accept connections. Is the provider running?"
-        ) from error
+        raise LlmError("unreachable", f"{where} does not accept connections. Is the provider running?") from error
     except TimeoutError as error:
         raise deadlines.first_token_error(where) from error
     except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
-        raise LlmError(
-            "unreachable", f"{where} cannot be reached. Check the address and the network."
-        ) from error
+        raise LlmError("unreachable", f"{where} cannot be reached. Check the address and the network.") from error
     except (aiohttp.ClientError, ConnectionError) as error:
-        raise LlmError(
-            "unreachable", f"{where} closed the connection without an answer. Try again."
-        ) from error
+        raise LlmError("unreachable", f"{where} closed the connection without an answer. Try again.") from error
     return response
 
 
@@ -153,9 +146,7 @@ class _Answer:
                 self._usage = _usage(event["usage"])
         except (ValueError, AttributeError, TypeError, KeyError, IndexError) as error:
             where = place(self._base_url)
-            raise LlmError(
-                "bad_response", f"{where} sent something that is not an answer. Try again."
-            ) from error
+            raise LlmError("bad_response", f"{where} sent something that is not an answer. Try again.") from error
         if not isinstance(text, str):
             raise LlmError("bad_response", f"{place(self._base_url)} sent an answer that is not text.")
         return text
@@ -170,21 +161,13 @@ class _Answer:
             if reason == "content_filter":
                 raise LlmError("refused", f"{where} declined to answer this by its content rules.")
             if reason == "length":
-                raise LlmError(
-                    "bad_response", f"{where} reached its output limit before the first word. Raise it."
-                )
+                raise LlmError("bad_response", f"{where} reached its output limit before the first word. Raise it.")
             raise LlmError("bad_response", f"{where} gave an empty answer. Try again.")
-        return Finished(reason=reason, usage=self._usage or self._estimate())
-
-    def _estimate(self) -> Usage:
-        # Servers stream about one token per delta; some bundle several, which the length shows.
-        output = max(self._deltas, self._characters // 4)
-        return Usage(estimate_input_tokens(self._request.messages), output, is_reported=False)
-
-
-def estimate_input_tokens(messages: tuple[ChatMessage, ...]) -> int:
-    """Estimated prompt tokens, with four per message for its envelope."""
-    return sum(count_tokens(message.content) + _TOKENS_PER_MESSAGE for message in messages)
+        return Finished(
+            reason=reason,
+            usage=self._usage
+            or estimated_usage(self._request.messages, deltas=self._deltas, characters=self._characters),
+        )
 
 
 def _usage(reported: dict[str, Any]) -> Usage:
@@ -245,12 +228,8 @@ class _Deadlines:
             return self.first_token_error(where)
         if self._missed == "between":
             seconds = self._limits.between_tokens
-            return LlmError(
-                "timeout", f"{where} fell silent for {seconds:g} seconds in its answer. Try again."
-            )
-        return LlmError(
-            "timeout", f"{where} did not finish its answer within {self._limits.total:g} seconds."
-        )
+            return LlmError("timeout", f"{where} fell silent for {seconds:g} seconds in its answer. Try again.")
+        return LlmError("timeout", f"{where} did not finish its answer within {self._limits.total:g} seconds.")
 
     def _arm(self) -> None:
         self._handle = self._loop.call_at(min(self._due, self._end), self._check)

@@ -54,9 +54,7 @@ def _post(
     except httpx.TimeoutException as error:
         raise LlmError("timeout", f"{where} took too long to embed the text. Try again.") from error
     except httpx.HTTPError as error:
-        raise LlmError(
-            "unreachable", f"{where} cannot be reached. Check the address and the network."
-        ) from error
+        raise LlmError("unreachable", f"{where} cannot be reached. Check the address and the network.") from error
     if response.status_code != 200:
         raise error_for_status(
             response.status_code,

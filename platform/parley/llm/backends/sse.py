@@ -28,7 +28,5 @@ class SseLines:
         else:
             *lines, self._rest = block.split(b"\n")
             if len(self._rest) > MAX_EVENT_BYTES:
-                raise LlmError(
-                    "bad_response", "The model provider sent a line that is too long to be an answer."
-                )
+                raise LlmError("bad_response", "The model provider sent a line that is too long to be an answer.")
         return [line[5:].strip() for line in lines if line[:5] == b"data:"]

@@ -93,9 +93,7 @@ class FakeProtocol(asyncio.Protocol):
         try:
             body = json.loads(bytes(self._body) or b"{}")
         except ValueError:
-            self._respond(
-                400, replies.compact({"error": {"message": "not JSON", "type": "invalid_request_error"}})
-            )
+            self._respond(400, replies.compact({"error": {"message": "not JSON", "type": "invalid_request_error"}}))
             return
         self._post(path, body)
 
@@ -202,11 +200,7 @@ class FakeProtocol(asyncio.Protocol):
             return
         call.first_token_at = time.monotonic()
         call.sent_tokens = len(tokens)
-        used = (
-            replies.usage(script, prompt=call.input_tokens, completion=len(tokens))
-            if script.reports_usage
-            else None
-        )
+        used = replies.usage(script, prompt=call.input_tokens, completion=len(tokens)) if script.reports_usage else None
         body = replies.whole_answer(self._identifier(), call.model, "".join(tokens), reason, used)
         self._respond(200, body[: len(body) // 2] if script.fault == "bad-json" else body)
         call.is_complete = True

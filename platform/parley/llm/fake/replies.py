@@ -32,9 +32,7 @@ def error_for(fault: str) -> tuple[int, bytes] | None:
     if fault not in _ERRORS:
         return None
     status, kind, code = _ERRORS[fault]
-    return status, compact(
-        {"error": {"message": f"scripted {fault}", "type": kind, "param": None, "code": code}}
-    )
+    return status, compact({"error": {"message": f"scripted {fault}", "type": kind, "param": None, "code": code}})
 
 
 def input_tokens(body: dict[str, Any]) -> int:
