@@ -104,12 +104,16 @@ class PostgresCluster:
             raise CannotStart(f"PostgreSQL could not make its files in {self.directory}: {made.stderr.strip()}")
 
     def configure(self) -> None:
-        """Write who may connect how. Everything else is given on the command line."""
+        """Write who may connect how, and hand the files to `user`. The rest is given on the command line."""
         hba = self.directory / "pg_hba.conf"
         hba.write_text(_HBA)
         hba.chmod(0o600)
-        if self.user is not None:
-            os.chown(hba, self.user.uid, self.user.gid)
+        if self.user is None:
+            return
+        # A copy that root made of a data folder belongs to root altogether.
+        is_foreign = self.directory.stat().st_uid != self.user.uid
+        for path in (self.directory, *self.directory.rglob("*")) if is_foreign else (hba,):
+            os.chown(path, self.user.uid, self.user.gid, follow_symlinks=False)
 
     @property
     def argv(self) -> list[str]:

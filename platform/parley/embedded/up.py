@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from parley.embedded.application import Application
@@ -30,6 +31,8 @@ from parley.embedded.valkey import ValkeyServer
 # Generous: a first start on a slow disk. A second start takes seconds.
 _PATIENCE = 120.0
 _PORT_SECONDS = 0.5
+# Everything together, with the local model, and some air.
+_COMFORTABLE_MB = 1800
 
 
 class Up:
@@ -171,6 +174,10 @@ class Up:
 
     def _start_models(self, model_port: int, embedder_port: int, env: dict[str, str]) -> list[Child]:
         """Start what is wanted, and tell the others where it is (by adding to `env`)."""
+        if self._options.has_local_model and (free := _free_memory_mb()) is not None and free < _COMFORTABLE_MB:
+            self._console.say(
+                f"Only {free} MB of memory are free. If the machine becomes slow, start with --no-local-model"
+            )
         models = [self._supervisor.start(self._application.embedder(embedder_port, dict(env)))]
         env["PARLEY_EMBEDDER_URL"] = f"http://{LOOPBACK}:{embedder_port}"
         if self._options.has_local_model:
@@ -234,6 +241,15 @@ class Up:
             lines += ["", "The local chat model is off: answers quote the documents."]
         lines += ["", f"Data and logs: {self._folder.path}", "Stop with Ctrl-C, or with `manage.py down`."]
         self._console.box(lines)
+
+
+def _free_memory_mb() -> int | None:
+    """Memory that programs could have now; None where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) // 1024 for line in lines if line.startswith("MemAvailable:")), None)
 
 
 def _last_json(output: str) -> dict[str, Any]:
