@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from apps.tenants.models import ApiKey, AuditEvent, Invitation, Membership, Tenant, User
+from apps.tenants.models import ApiKey, AuditEvent, Invitation, Membership, Tenant
 from parley.errors import NotFound
 from parley.web.actors import TenantRef
 
@@ -40,19 +40,6 @@ def get_tenant(tenant_id: UUID) -> Tenant:
 def tenant_ref(tenant: Tenant) -> TenantRef:
     """What requests carry of an organisation."""
     return TenantRef(id=tenant.id, slug=tenant.slug, name=tenant.name)
-
-
-def get_user(user_id: UUID) -> User:
-    """A person. Raises `NotFound`."""
-    user = User.objects.filter(id=user_id).first()
-    if user is None:
-        raise NotFound("There is no such person.")
-    return user
-
-
-def list_tenant_ids() -> list[UUID]:
-    """Every organisation, oldest first, for the operator's commands."""
-    return list(Tenant.objects.order_by("created_at", "id").values_list("id", flat=True))
 
 
 def list_memberships_of_user(user_id: UUID) -> list[MemberOf]:

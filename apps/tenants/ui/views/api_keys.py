@@ -13,6 +13,7 @@ from apps.tenants import selectors
 from apps.tenants.contracts import IssuedKey
 from apps.tenants.services.api_keys import create_api_key, revoke_api_key
 from apps.tenants.ui.forms import ApiKeyForm
+from apps.tenants.ui.people import reader
 from parley.errors import Problem
 from parley.web.access import TenantRequest, tenant_page
 from parley.web.forms import add_problem
@@ -32,7 +33,7 @@ def api_key_list(request: TenantRequest) -> HttpResponse:
                 name=form.cleaned_data["name"],
                 scopes=form.cleaned_data["scopes"],
                 expires_at=form.expires_at(),
-                created_by=selectors.get_user(request.user.pk),
+                created_by=reader(request),
             )
         except Problem as problem:
             add_problem(form, problem)

@@ -15,6 +15,7 @@ from apps.tenants.enums import Role
 from apps.tenants.services.invitations import invite_member, revoke_invitation
 from apps.tenants.services.members import change_role, remove_member
 from apps.tenants.ui.forms import InvitationForm
+from apps.tenants.ui.people import reader
 from apps.tenants.ui.permissions import grantable_roles, role_table
 from parley.errors import Problem
 from parley.web.access import TenantRequest, tenant_page
@@ -31,7 +32,7 @@ def member_list(request: TenantRequest) -> HttpResponse:
             issued = invite_member(
                 email=form.cleaned_data["email"],
                 role=form.cleaned_data["role"],
-                invited_by=selectors.get_user(request.user.pk),
+                invited_by=reader(request),
             )
         except Problem as problem:
             add_problem(form, problem)

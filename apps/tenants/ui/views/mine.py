@@ -13,6 +13,7 @@ from apps.tenants.enums import Role
 from apps.tenants.services.invitations import accept_invitation, find_open_invitation
 from apps.tenants.services.tenants import create_tenant
 from apps.tenants.ui.forms import NewOrganisationForm
+from apps.tenants.ui.people import reader
 from apps.tenants.ui.permissions import ROLE_HINTS
 from apps.tenants.ui.views.dashboard import LAST_TENANT
 from parley.errors import Problem
@@ -24,7 +25,7 @@ from parley.web.forms import add_problem
 @signed_in("leads to the organisation one was last in")
 def start(request: HttpRequest) -> HttpResponse:
     """Where sign-in ends: the organisation seen last, or the first, or the form for one."""
-    slugs = [member.tenant.slug for member in selectors.list_memberships_of_user(request.user.pk)]
+    slugs = [member.tenant.slug for member in selectors.list_memberships_of_user(reader(request).id)]
     if not slugs:
         return redirect("tenant_create")
     last = request.session.get(LAST_TENANT)
@@ -35,7 +36,7 @@ def start(request: HttpRequest) -> HttpResponse:
 @signed_in("lists one's own organisations")
 def tenant_list(request: HttpRequest) -> HttpResponse:
     """One's organisations, each a link."""
-    memberships = selectors.list_memberships_of_user(request.user.pk)
+    memberships = selectors.list_memberships_of_user(reader(request).id)
     return render(request, "tenants/tenant_list.html", {"memberships": memberships})
 
 
@@ -44,7 +45,7 @@ def tenant_list(request: HttpRequest) -> HttpResponse:
 def tenant_switcher(request: HttpRequest) -> HttpResponse:
     """The items of the switcher's menu, fetched when it opens."""
     context = {
-        "memberships": selectors.list_memberships_of_user(request.user.pk),
+        "memberships": selectors.list_memberships_of_user(reader(request).id),
         "current": request.GET.get("current", ""),
     }
     return render(request, "tenants/_switcher.html", context)
@@ -57,13 +58,13 @@ def tenant_create(request: HttpRequest) -> HttpResponse:
     form = NewOrganisationForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            tenant = create_tenant(name=form.cleaned_data["name"], owner=selectors.get_user(request.user.pk))
+            tenant = create_tenant(name=form.cleaned_data["name"], owner=reader(request))
         except Problem as problem:
             add_problem(form, problem)
         else:
             messages.success(request, f"{tenant.name} is ready.")
             return redirect("tenants:dashboard", tenant_slug=tenant.slug)
-    is_first = not selectors.list_memberships_of_user(request.user.pk)
+    is_first = not selectors.list_memberships_of_user(reader(request).id)
     return render(request, "tenants/tenant_create.html", {"form": form, "is_first": is_first})
 
 
@@ -74,7 +75,7 @@ def invitation_accept(request: HttpRequest, token: str) -> HttpResponse:
     problem: Problem | None = None
     if request.method == "POST" and request.user.is_authenticated:
         try:
-            tenant_id = accept_invitation(token=token, user=selectors.get_user(request.user.pk))
+            tenant_id = accept_invitation(token=token, user=reader(request))
         except Problem as error:
             problem = error
         else:
@@ -88,8 +89,7 @@ def invitation_accept(request: HttpRequest, token: str) -> HttpResponse:
         context |= {
             "invitation": {"email": email, "role": Role(role).label, "hint": ROLE_HINTS[role]},
             "organisation": selectors.get_tenant(tenant_id),
-            "is_for_reader": request.user.is_authenticated
-            and selectors.get_user(request.user.pk).email.lower() == email.lower(),
+            "is_for_reader": request.user.is_authenticated and reader(request).email.lower() == email.lower(),
         }
     response = render(request, "tenants/invitation_accept.html", context, status=200 if invitation else 404)
     add_never_cache_headers(response)

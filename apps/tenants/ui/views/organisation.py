@@ -10,6 +10,7 @@ from apps.tenants import selectors
 from apps.tenants.services.tenants import update_tenant
 from apps.tenants.services.users import update_profile
 from apps.tenants.ui.forms import OrganisationForm, ProfileForm
+from apps.tenants.ui.people import reader
 from parley.errors import Problem
 from parley.web.access import TenantRequest, tenant_page
 from parley.web.forms import add_problem
@@ -35,7 +36,7 @@ def settings(request: TenantRequest) -> HttpResponse:
 @tenant_page({"GET": "tenant.view", "POST": "tenant.view"})
 def profile(request: TenantRequest) -> HttpResponse:
     """One's own name, sign-in and organisations."""
-    user = selectors.get_user(request.user.pk)
+    user = reader(request)
     form = ProfileForm(request.POST or None, initial={"name": user.name})
     if request.method == "POST" and form.is_valid():
         try:
