@@ -77,8 +77,7 @@ class Document(TenantOwned):
         indexes = [
             models.Index(
                 fields=["status", "lease_expires_at"],
-                condition=~Q(status__in=[DocumentStatus.INDEXED, DocumentStatus.FAILED])
-                | Q(deleted_at__isnull=False),
+                condition=~Q(status__in=[DocumentStatus.INDEXED, DocumentStatus.FAILED]) | Q(deleted_at__isnull=False),
                 name="knowledge_document_open",
             ),
         ]
@@ -104,9 +103,7 @@ class DocumentVersion(TenantOwned):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["tenant", "document", "number"], name="knowledge_version_number_key"
-            )
+            models.UniqueConstraint(fields=["tenant", "document", "number"], name="knowledge_version_number_key")
         ]
 
 
@@ -145,17 +142,13 @@ class Chunk(TenantOwned):
 class ChunkVector(TenantOwned):
     """The meaning of a chunk: narrow and stored in line, so that an exact scan reads nothing else."""
 
-    knowledge_base = TenantForeignKey(
-        KnowledgeBase, on_delete=models.CASCADE, related_name="+", db_index=False
-    )
+    knowledge_base = TenantForeignKey(KnowledgeBase, on_delete=models.CASCADE, related_name="+", db_index=False)
     document = TenantForeignKey(Document, on_delete=models.CASCADE, related_name="+")
     chunk = TenantForeignKey(Chunk, on_delete=models.CASCADE, related_name="+", db_index=False)
     embedding = HalfVectorField(dimensions=DIMENSIONS)
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["tenant", "chunk"], name="knowledge_chunkvector_chunk_key")
-        ]
+        constraints = [models.UniqueConstraint(fields=["tenant", "chunk"], name="knowledge_chunkvector_chunk_key")]
         indexes = [
             models.Index(fields=["tenant", "knowledge_base"], name="knowledge_chunkvector_base"),
             HnswIndex(
@@ -174,15 +167,11 @@ class ChunkTerms(TenantOwned):
     No GIN index: `@@` is not leakproof, so PostgreSQL never uses one below row-level security (safety.md §1).
     """
 
-    knowledge_base = TenantForeignKey(
-        KnowledgeBase, on_delete=models.CASCADE, related_name="+", db_index=False
-    )
+    knowledge_base = TenantForeignKey(KnowledgeBase, on_delete=models.CASCADE, related_name="+", db_index=False)
     document = TenantForeignKey(Document, on_delete=models.CASCADE, related_name="+")
     chunk = TenantForeignKey(Chunk, on_delete=models.CASCADE, related_name="+", db_index=False)
     terms = SearchVectorField()
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["tenant", "chunk"], name="knowledge_chunkterms_chunk_key")
-        ]
+        constraints = [models.UniqueConstraint(fields=["tenant", "chunk"], name="knowledge_chunkterms_chunk_key")]
         indexes = [models.Index(fields=["tenant", "knowledge_base"], name="knowledge_chunkterms_base")]

@@ -13,9 +13,7 @@ def may_retry(document: Document) -> bool:
 def require_may_retry(document: Document) -> None:
     """The twin of `may_retry`. Raises `Conflict`."""
     if not may_retry(document):
-        raise Conflict(
-            f"“{document.name}” is being indexed already. Wait until it is finished or has failed."
-        )
+        raise Conflict(f"“{document.name}” is being indexed already. Wait until it is finished or has failed.")
 
 
 def is_unfinished(document: Document) -> bool:

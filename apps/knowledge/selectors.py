@@ -55,9 +55,7 @@ def get_knowledge_base(knowledge_base_id: UUID) -> KnowledgeBase:
 
 def list_documents(*, knowledge_base_id: UUID) -> QuerySet[Document]:
     """Documents of a knowledge base that are not deleted, newest first."""
-    documents: QuerySet[Document] = Document.objects.filter(
-        knowledge_base_id=knowledge_base_id, deleted_at=None
-    )
+    documents: QuerySet[Document] = Document.objects.filter(knowledge_base_id=knowledge_base_id, deleted_at=None)
     return documents.order_by("-id")
 
 
@@ -135,14 +133,10 @@ def _count_chunks(base_ids: list[UUID]) -> int:
     return counted or 0
 
 
-def _passages(
-    scores: dict[UUID, float], by_words: Sequence[WordHit], by_vector: Sequence[VectorHit]
-) -> list[Passage]:
+def _passages(scores: dict[UUID, float], by_words: Sequence[WordHit], by_vector: Sequence[VectorHit]) -> list[Passage]:
     chunks: dict[UUID, Any] = {
         chunk.id: chunk
-        for chunk in Chunk.objects.filter(id__in=list(scores), document__deleted_at=None).select_related(
-            "document"
-        )
+        for chunk in Chunk.objects.filter(id__in=list(scores), document__deleted_at=None).select_related("document")
     }
     similarities = {hit.chunk_id: hit.similarity for hit in by_vector}
     worded = {hit.chunk_id for hit in by_words}

@@ -9,7 +9,7 @@ from docx import Document
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
 
-MARKDOWN = """---
+MARKDOWN = b"""---
 title: "Setup guide"
 ---
 
@@ -35,7 +35,7 @@ make up PORT=9000
 
 - Press Ctrl-C
 - Or run `down`
-""".encode()
+"""
 
 HTML = b"""<!doctype html><html><head><title>Refunds</title><style>p{}</style></head><body>
 <nav><a href="/">Home</a> Navigation words</nav>

@@ -20,8 +20,7 @@ from parley.tenancy import tenant_tx
 from parley.web.api import TenantAPIView, paginate, parse_body
 
 _NO_FETCHING = (
-    "Web pages cannot be fetched yet. Save the page as HTML or PDF and send it as “file”, "
-    "or send “title” and “text”."
+    "Web pages cannot be fetched yet. Save the page as HTML or PDF and send it as “file”, or send “title” and “text”."
 )
 
 
@@ -84,9 +83,7 @@ class DocumentList(TenantAPIView):
         if upload is None and not {"title", "text"} <= fields.keys():
             raise Invalid("Send a “file” (multipart), or a “title” and a “text” (JSON).")
         if upload is None:
-            return documents.add_text(
-                knowledge_base_id=knowledge_base_id, title=fields["title"], text=fields["text"]
-            )
+            return documents.add_text(knowledge_base_id=knowledge_base_id, title=fields["title"], text=fields["text"])
         if upload.size > limits.MAX_FILE_BYTES:
             raise TooLarge(too_large_sentence(upload.size))
         return documents.add_document(

@@ -24,7 +24,7 @@ _STRICT_TO_TRANSITIONAL = (
     ),
     (b"http://purl.oclc.org/ooxml/drawingml/main", b"http://schemas.openxmlformats.org/drawingml/2006/main"),
 )
-_NEEDED_FOLDERS = ("word/media/", "word/embeddings/", "word/fonts/")
+_NEEDLESS_FOLDERS = ("word/media/", "word/embeddings/", "word/fonts/")
 
 
 def office_container(content: bytes) -> io.BytesIO:
@@ -59,12 +59,9 @@ def _copy(archive: zipfile.ZipFile) -> io.BytesIO:
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as copy:
         for entry in archive.infolist():
-            is_binary = not entry.filename.endswith((".xml", ".rels"))
-            if entry.filename.startswith(_NEEDED_FOLDERS) or entry.is_dir():
-                part = b""
-            else:
-                part = archive.read(entry)
-            if not is_binary:
+            is_needed = not entry.filename.startswith(_NEEDLESS_FOLDERS) and not entry.is_dir()
+            part = archive.read(entry) if is_needed else b""
+            if entry.filename.endswith((".xml", ".rels")):
                 part = _plain_xml(part)
             copy.writestr(entry.filename, part)
     target.seek(0)
@@ -73,9 +70,7 @@ def _copy(archive: zipfile.ZipFile) -> io.BytesIO:
 
 def _plain_xml(part: bytes) -> bytes:
     if b"<!DOCTYPE" in part or b"<!ENTITY" in part:
-        raise Unreadable(
-            "The document declares XML entities, which no word processor writes. It was not opened."
-        )
+        raise Unreadable("The document declares XML entities, which no word processor writes. It was not opened.")
     if _STRICT in part:
         for strict, transitional in _STRICT_TO_TRANSITIONAL:
             part = part.replace(strict, transitional)

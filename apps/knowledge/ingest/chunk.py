@@ -59,9 +59,7 @@ def embedded_text(title: str, headings: Sequence[str], text: str) -> str:
 
 def chunk(document: ExtractedDocument) -> list[ChunkDraft]:
     """Chunks in reading order, deterministic for equal documents; empty only for a document without words."""
-    return [
-        _draft(ordinal, pieces, document.title) for ordinal, pieces in enumerate(_pack(_pieces(document)))
-    ]
+    return [_draft(ordinal, pieces, document.title) for ordinal, pieces in enumerate(_pack(_pieces(document)))]
 
 
 def _pieces(document: ExtractedDocument) -> Iterator[_Piece]:
@@ -148,15 +146,18 @@ def _draft(ordinal: int, pieces: list[_Piece], title: str) -> ChunkDraft:
         parts.append(piece.text)
     text = "\n\n".join(parts)
     tokens = count_tokens(embedded_text(title, headings, text))
-    return ChunkDraft(ordinal, text, headings, _location(pieces, headings, ordinal), tokens)
+    return ChunkDraft(ordinal, text, headings, _location(pieces, headings, title, ordinal), tokens)
 
 
-def _location(pieces: Sequence[_Piece], headings: tuple[str, ...], ordinal: int) -> str:
+def _location(pieces: Sequence[_Piece], headings: tuple[str, ...], title: str, ordinal: int) -> str:
+    """Where a reader finds it: pages, or headings without the title, which always stands beside it."""
     pages = [piece.page for piece in pieces if piece.page is not None]
     if pages:
         first, last = min(pages), max(pages)
         return f"page {first}" if first == last else f"pages {first}\N{EN DASH}{last}"
     path = headings or pieces[0].path
+    if len(path) > 1 and path[0] == title:
+        path = path[1:]
     return HEADING_SEPARATOR.join(path[-3:]) if path else f"part {ordinal + 1}"
 
 

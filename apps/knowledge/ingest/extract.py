@@ -31,7 +31,5 @@ def extract(content: bytes, name: str = "") -> ExtractedDocument:
     try:
         document = _READERS[found](content)
     except (RecursionError, AssertionError) as error:
-        raise Unreadable(
-            "The file is nested too deeply to be read. Export it again in a simpler form."
-        ) from error
+        raise Unreadable("The file is nested too deeply to be read. Export it again in a simpler form.") from error
     return require_text(document, "The file was read, but it holds no words. Check that it is the right one.")

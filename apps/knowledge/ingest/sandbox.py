@@ -158,9 +158,7 @@ def _document(answer: dict[str, Any]) -> ExtractedDocument:
     if "problem" in answer:
         raise Unreadable(str(answer["problem"]))
     outcome = str(answer.get("outcome", "crashed"))
-    log.warning(
-        "knowledge.extraction_stopped", outcome=outcome, signal=answer.get("signal"), kind=answer.get("kind")
-    )
+    log.warning("knowledge.extraction_stopped", outcome=outcome, signal=answer.get("signal"), kind=answer.get("kind"))
     raise Unreadable(_SENTENCES.get(outcome, _SENTENCES["crashed"]))
 
 

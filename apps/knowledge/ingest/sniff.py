@@ -50,9 +50,7 @@ _HTML_START = re.compile(
     r"^\s*(?:<\?xml[^>]*\?>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b",
     re.IGNORECASE | re.DOTALL,
 )
-_HTML_TAG = re.compile(
-    r"</?(?:p|div|h[1-6]|ul|ol|li|table|article|section|span|br|a|main|pre)\b[^>]*>", re.IGNORECASE
-)
+_HTML_TAG = re.compile(r"</?(?:p|div|h[1-6]|ul|ol|li|table|article|section|span|br|a|main|pre)\b[^>]*>", re.IGNORECASE)
 _XML_START = re.compile(r"^\s*<\?xml\b|^\s*<svg\b", re.IGNORECASE)
 _MARKDOWN_SIGNS = re.compile(
     r"^#{1,6} \S|^```|^\s*[-*+] \S|^\|.+\|\s*$|\[[^\]\n]+\]\([^)\n]+\)|\*\*[^*\n]+\*\*", re.MULTILINE
@@ -111,12 +109,8 @@ def _zip_format(content: bytes) -> Format:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             names = {info.filename for info in archive.infolist()}
     except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, RuntimeError) as error:
-        raise Unreadable(
-            "The file is damaged: its archive cannot be opened. Save it again and upload it."
-        ) from error
-    if "word/document.xml" in names or (
-        "[Content_Types].xml" in names and any(n.startswith("word/") for n in names)
-    ):
+        raise Unreadable("The file is damaged: its archive cannot be opened. Save it again and upload it.") from error
+    if "word/document.xml" in names or ("[Content_Types].xml" in names and any(n.startswith("word/") for n in names)):
         return "docx"
     for prefix, what in (
         ("xl/", "Excel workbooks"),
@@ -125,16 +119,12 @@ def _zip_format(content: bytes) -> Format:
     ):
         if any(name.startswith(prefix) for name in names):
             raise Unreadable(f"{what} cannot be read yet. Save the file as PDF and upload that.")
-    raise Unreadable(
-        f"ZIP archives are not opened. Unpack it and upload the files inside. Parley reads {READABLE}."
-    )
+    raise Unreadable(f"ZIP archives are not opened. Unpack it and upload the files inside. Parley reads {READABLE}.")
 
 
 def _text_format(content: bytes, extension: str) -> Format:
     if looks_binary(content):
-        raise Unreadable(
-            f"This looks like {_describe(content)}, which holds no text to read. Parley reads {READABLE}."
-        )
+        raise Unreadable(f"This looks like {_describe(content)}, which holds no text to read. Parley reads {READABLE}.")
     head = decode(content[:65_536], is_complete=len(content) <= 65_536)
     if _HTML_START.match(head[:4096]):
         return "html"

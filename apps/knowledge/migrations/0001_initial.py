@@ -25,9 +25,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(
-                        default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False
-                    ),
+                    models.UUIDField(default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("name", models.CharField(max_length=255)),
@@ -79,9 +77,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(
-                        default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False
-                    ),
+                    models.UUIDField(default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("number", models.PositiveIntegerField()),
@@ -115,9 +111,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(
-                        default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False
-                    ),
+                    models.UUIDField(default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("ordinal", models.PositiveIntegerField()),
@@ -160,9 +154,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(
-                        default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False
-                    ),
+                    models.UUIDField(default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("name", models.CharField(max_length=120)),
@@ -195,9 +187,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(
-                        default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False
-                    ),
+                    models.UUIDField(default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("embedding", pgvector.django.halfvec.HalfVectorField(dimensions=384)),
@@ -247,9 +237,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(
-                        default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False
-                    ),
+                    models.UUIDField(default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("terms", django.contrib.postgres.search.SearchVectorField()),
@@ -309,9 +297,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(
-                        default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False
-                    ),
+                    models.UUIDField(default=parley.db.ids.uuid7, editable=False, primary_key=True, serialize=False),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("content", models.BinaryField()),
@@ -439,9 +425,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="chunkvector",
-            constraint=models.UniqueConstraint(
-                fields=("tenant", "chunk"), name="knowledge_chunkvector_chunk_key"
-            ),
+            constraint=models.UniqueConstraint(fields=("tenant", "chunk"), name="knowledge_chunkvector_chunk_key"),
         ),
         migrations.AddConstraint(
             model_name="chunkvector",
@@ -481,9 +465,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="chunkterms",
-            constraint=models.UniqueConstraint(
-                fields=("tenant", "chunk"), name="knowledge_chunkterms_chunk_key"
-            ),
+            constraint=models.UniqueConstraint(fields=("tenant", "chunk"), name="knowledge_chunkterms_chunk_key"),
         ),
         migrations.AddConstraint(
             model_name="chunkterms",
@@ -529,9 +511,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="chunk",
-            constraint=parley.tenancy.constraints.TenantPolicy(
-                name="knowledge_chunk_tenant", platform_access="none"
-            ),
+            constraint=parley.tenancy.constraints.TenantPolicy(name="knowledge_chunk_tenant", platform_access="none"),
         ),
         migrations.AddConstraint(
             model_name="chunk",

@@ -68,9 +68,7 @@ def _query_words(query: str) -> list[str]:
 
 
 def _quoted(word: str, stem: str) -> str:
-    literals = [
-        "'" + text.replace("\\", "\\\\").replace("'", "''") + "'" for text in dict.fromkeys((word, stem))
-    ]
+    literals = ["'" + text.replace("\\", "\\\\").replace("'", "''") + "'" for text in dict.fromkeys((word, stem))]
     return "(" + " | ".join(literals) + ")"
 
 
@@ -79,8 +77,7 @@ def _statement(count: int) -> str:
     ranks = ", ".join(f"ts_rank(%(labels)s, terms, %(word{n})s::tsquery) AS rank{n}" for n in numbers)
     holding = [f"count(*) FILTER (WHERE rank{n} > 0)" for n in numbers]
     weights = ", ".join(
-        f"ln(1 + greatest(%(total)s - {holding[n]} + 0.5, 0.5) / ({holding[n]} + 0.5)) AS weight{n}"
-        for n in numbers
+        f"ln(1 + greatest(%(total)s - {holding[n]} + 0.5, 0.5) / ({holding[n]} + 0.5)) AS weight{n}" for n in numbers
     )
     score = " + ".join(f"rank{n} * weight{n}" for n in numbers)
     # Only numbered placeholders are put in; every word of the question travels as a parameter.

@@ -149,9 +149,7 @@ def _existing(base: KnowledgeBase, name: str, digest: str) -> Document | None:
     alive = Document.objects.filter(knowledge_base=base, deleted_at=None)
     same: Document | None = alive.filter(content_hash=digest).first()
     if same is not None and not (same.status == DocumentStatus.FAILED and same.name == name):
-        raise Conflict(
-            f"This content is already here as “{same.name}”. Nothing was added.", document_id=str(same.id)
-        )
+        raise Conflict(f"This content is already here as “{same.name}”. Nothing was added.", document_id=str(same.id))
     named: Document | None = alive.select_for_update().filter(name=name).first()
     return named
 

@@ -87,15 +87,11 @@ def _index(claim: Claim) -> None:
     _advance(claim, DocumentStatus.CHUNKING, _CHUNKING_AT)
     drafts = chunk(extracted)
     if not drafts:
-        raise Unreadable(
-            "The file was read, but no passage to search came out of it (0 chunks). Check its content."
-        )
+        raise Unreadable("The file was read, but no passage to search came out of it (0 chunks). Check its content.")
     _advance(claim, DocumentStatus.EMBEDDING, _EMBEDDING_AT)
     vectors = _embed(claim, extracted.title or claim.title, drafts)
     replace_chunks(claim, extracted, drafts, vectors)
-    log.info(
-        "document.indexed", document_id=str(claim.document_id), chunks=len(drafts), attempt=claim.attempt
-    )
+    log.info("document.indexed", document_id=str(claim.document_id), chunks=len(drafts), attempt=claim.attempt)
 
 
 def _embed(claim: Claim, title: str, drafts: Sequence[ChunkDraft]) -> list[str]:
@@ -187,9 +183,7 @@ def replace_chunks(
         if not kept:
             raise Superseded
         delete_chunks(claim.document_id)
-        target = IndexTarget(
-            claim.knowledge_base_id, claim.document_id, claim.version_id, title or claim.name
-        )
+        target = IndexTarget(claim.knowledge_base_id, claim.document_id, claim.version_id, title or claim.name)
         write_rows(target, drafts, vectors)
 
 

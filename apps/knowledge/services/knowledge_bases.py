@@ -28,9 +28,7 @@ def update_knowledge_base(
     """Change what is given; None leaves a field as it is. Raises `NotFound`, `Invalid`."""
     base = get_knowledge_base(knowledge_base_id)
     before = {"name": base.name, "description": base.description}
-    after = _checked(
-        base.name if name is None else name, base.description if description is None else description
-    )
+    after = _checked(base.name if name is None else name, base.description if description is None else description)
     if after != before:
         base.name, base.description = after["name"], after["description"]
         base.save(update_fields=["name", "description", "updated_at"])

@@ -32,18 +32,14 @@ def announce_open_documents() -> int:
     is_due = Q(status=DocumentStatus.QUEUED, run_after__lte=now)
     is_orphaned = Q(status__in=WORKING, lease_expires_at__lt=now)
     rows = (
-        Document.across_tenants.filter(
-            is_forgotten | is_due | is_orphaned | Q(deleted_at__lt=now - WAITS_TOO_LONG)
-        )
+        Document.across_tenants.filter(is_forgotten | is_due | is_orphaned | Q(deleted_at__lt=now - WAITS_TOO_LONG))
         .order_by("updated_at")
         .values_list("tenant_id", "id", "attempt", "deleted_at")[:_BATCH]
     )
     announced = 0
     for tenant_id, document_id, attempt, deleted_at in rows:
         with use_tenant(tenant_id):
-            if not cache.add(
-                tenant_key("document-announced", str(document_id), str(attempt)), 1, _ANNOUNCED_SECONDS
-            ):
+            if not cache.add(tenant_key("document-announced", str(document_id), str(attempt)), 1, _ANNOUNCED_SECONDS):
                 continue
             task = "knowledge.index_document" if deleted_at is None else "knowledge.purge_document"
             enqueue(task, tenant_id=tenant_id, document_id=str(document_id))

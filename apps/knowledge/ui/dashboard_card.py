@@ -17,11 +17,7 @@ def knowledge_card(actor: Actor, tenant_slug: str) -> Contribution:
     bases = list(selectors.list_knowledge_bases()[:200])
     total = sum(base.document_count for base in bases)
     unfinished = sum(base.unfinished_count for base in bases)
-    counts = (
-        Count(
-            "Documents", f"{total:,}", href=href, detail=f"{unfinished} being indexed" if unfinished else ""
-        ),
-    )
+    counts = (Count("Documents", f"{total:,}", href=href, detail=f"{unfinished} being indexed" if unfinished else ""),)
     attention = tuple(
         Attention(
             f"{base.failed_count} of the documents in “{base.name}” could not be indexed.",

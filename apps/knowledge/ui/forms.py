@@ -6,9 +6,7 @@ from django import forms
 class BaseForm(forms.Form):
     """Name and description of a knowledge base."""
 
-    name = forms.CharField(
-        max_length=120, help_text="For example “Product handbook”. Editors choose it by this name."
-    )
+    name = forms.CharField(max_length=120, help_text="For example “Product handbook”. Editors choose it by this name.")
     description = forms.CharField(
         max_length=500,
         required=False,

@@ -17,10 +17,7 @@ from apps.knowledge.policies import is_unfinished, may_retry
 
 ACCEPT = ",".join(ACCEPTED_EXTENSIONS)
 MAX_BYTES = limits.MAX_FILE_BYTES
-DROP_HINT = (
-    "PDF, Word (.docx), HTML, Markdown or plain text, "
-    f"up to {limits.MAX_FILE_BYTES // limits.MEBIBYTE} MB each"
-)
+DROP_HINT = f"PDF, Word (.docx), HTML, Markdown or plain text, up to {limits.MAX_FILE_BYTES // limits.MEBIBYTE} MB each"
 
 _STAGES = (
     ("Uploaded", DocumentStatus.QUEUED),
@@ -81,9 +78,7 @@ class FoundPassage:
 
 def found_passages(passages: Iterable[Passage]) -> list[FoundPassage]:
     """Results in order, each with the reason in words."""
-    return [
-        FoundPassage(passage, number, _reason(passage)) for number, passage in enumerate(passages, start=1)
-    ]
+    return [FoundPassage(passage, number, _reason(passage)) for number, passage in enumerate(passages, start=1)]
 
 
 def _reason(passage: Passage) -> str:

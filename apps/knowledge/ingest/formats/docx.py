@@ -14,14 +14,10 @@ from docx.opc.exceptions import OpcError
 from apps.knowledge.ingest.archive import office_container
 from apps.knowledge.ingest.blocks import BlockBuilder, ExtractedDocument, Unreadable, table_text
 
-_HEADING_STYLE = re.compile(
-    r"^(?:heading|überschrift|titre|título|titolo|kop|rubrik)\s*([1-9])$", re.IGNORECASE
-)
+_HEADING_STYLE = re.compile(r"^(?:heading|überschrift|titre|título|titolo|kop|rubrik)\s*([1-9])$", re.IGNORECASE)
 _CODE_STYLE = re.compile(r"code|source|preformatted|listing|macro", re.IGNORECASE)
 _LIST_STYLE = re.compile(r"^list\b", re.IGNORECASE)
-_SKIPPED = frozenset(
-    {"del", "delText", "instrText", "Fallback", "moveFrom", "commentReference", "rPr", "pPr"}
-)
+_SKIPPED = frozenset({"del", "delText", "instrText", "Fallback", "moveFrom", "commentReference", "rPr", "pPr"})
 _MAX_DEPTH = 60
 
 
@@ -110,9 +106,7 @@ class _Reader:
                 self._paragraph(element, depth)
             elif name == "tbl":
                 self._table(element, depth)
-            elif (
-                name in ("sdt", "sdtContent", "customXml", "ins", "moveTo", "smartTag") and depth < _MAX_DEPTH
-            ):
+            elif name in ("sdt", "sdtContent", "customXml", "ins", "moveTo", "smartTag") and depth < _MAX_DEPTH:
                 self.read(element, depth + 1)
 
     def close_run(self) -> None:

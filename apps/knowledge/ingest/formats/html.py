@@ -83,9 +83,7 @@ def _is_dropped(node: LexborNode) -> bool:
         return False
     if "hidden" in attributes or attributes.get("aria-hidden") == "true":
         return True
-    if (attributes.get("role") or "") in _DROPPED_ROLES or _HIDDEN_STYLE.search(
-        attributes.get("style") or ""
-    ):
+    if (attributes.get("role") or "") in _DROPPED_ROLES or _HIDDEN_STYLE.search(attributes.get("style") or ""):
         return True
     if node.tag in ("html", "body", "main", "article"):
         return False
@@ -156,9 +154,7 @@ class _Walker:
         if caption is not None:
             self.builder.add("paragraph", _text(caption))
         rows = _rows(node)
-        is_layout = (
-            node.css_first("table table") is not None or max((len(row) for row in rows), default=0) <= 1
-        )
+        is_layout = node.css_first("table table") is not None or max((len(row) for row in rows), default=0) <= 1
         if is_layout and depth < _MAX_DEPTH:
             for cell in node.css("td, th"):
                 if _owning_table(cell) == node:

@@ -66,12 +66,8 @@ def _open(content: bytes) -> pdfium.PdfDocument:
         return pdfium.PdfDocument(content)
     except pdfium.PdfiumError as error:
         if getattr(error, "err_code", None) == raw.FPDF_ERR_PASSWORD:
-            raise Unreadable(
-                "This PDF is protected by a password. Save it without one and upload that."
-            ) from error
-        raise Unreadable(
-            "This PDF is damaged and cannot be opened. Export it again and upload the result."
-        ) from error
+            raise Unreadable("This PDF is protected by a password. Save it without one and upload that.") from error
+        raise Unreadable("This PDF is damaged and cannot be opened. Export it again and upload the result.") from error
 
 
 def _is_useful_title(title: str) -> bool:
@@ -200,9 +196,7 @@ class _Structure:
         for _, run in groupby(lines, key=lambda line: (line.size, line.is_bold)):
             joined: list[_Line] = []
             for line in run:
-                if joined and (
-                    _NUMBERED_HEADING.match(line.text) or sum(len(part.text) for part in joined) > 120
-                ):
+                if joined and (_NUMBERED_HEADING.match(line.text) or sum(len(part.text) for part in joined) > 120):
                     self._builder.heading(_join(joined), self._level(joined[0]), joined[0].page)
                     joined = []
                 joined.append(line)

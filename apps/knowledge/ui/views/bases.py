@@ -81,9 +81,7 @@ def base_detail(request: TenantRequest, base_id: UUID) -> HttpResponse:
     return render(request, "knowledge/base_detail.html", base_context(request, base))
 
 
-def base_context(
-    request: TenantRequest, base: KnowledgeBase, text_form: TextForm | None = None
-) -> dict[str, Any]:
+def base_context(request: TenantRequest, base: KnowledgeBase, text_form: TextForm | None = None) -> dict[str, Any]:
     """What the page of a base needs; `text_form` carries a refused text back."""
     documents = selectors.list_documents(knowledge_base_id=base.id)
     page = Paginator(documents, DOCUMENTS_PER_PAGE).get_page(request.GET.get("page"))

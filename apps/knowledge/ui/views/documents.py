@@ -151,9 +151,7 @@ def document_retry(request: TenantRequest, document_id: UUID) -> HttpResponse:
         messages.success(request, f"“{document.name}” is being indexed again.")
     if request.POST.get("next") == "document":
         return redirect("knowledge:document_detail", tenant_slug=request.tenant.slug, document_id=document.id)
-    return redirect(
-        "knowledge:base_detail", tenant_slug=request.tenant.slug, base_id=document.knowledge_base_id
-    )
+    return redirect("knowledge:base_detail", tenant_slug=request.tenant.slug, base_id=document.knowledge_base_id)
 
 
 @tenant_page({"POST": "knowledge.edit"})
@@ -162,6 +160,4 @@ def document_delete(request: TenantRequest, document_id: UUID) -> HttpResponse:
     document = selectors.get_document(document_id)
     documents.delete_document(document_id=document.id)
     messages.success(request, f"“{document.name}” was deleted.")
-    return redirect(
-        "knowledge:base_detail", tenant_slug=request.tenant.slug, base_id=document.knowledge_base_id
-    )
+    return redirect("knowledge:base_detail", tenant_slug=request.tenant.slug, base_id=document.knowledge_base_id)
