@@ -1,0 +1,136 @@
+"""The forms of the gateway's pages. They check shapes; the services decide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from django import forms
+
+from apps.gateway.models import Model
+from apps.gateway.services.routes import MOST_CHOICES
+
+_PRICE = {"max_digits": 18, "decimal_places": 9, "min_value": 0, "required": False}
+_NUMBER = {"inputmode": "decimal", "autocomplete": "off"}
+
+
+class ProviderForm(forms.Form):
+    """Name, address and key. An existing key is never shown; left empty it stays."""
+
+    name = forms.CharField(max_length=80, help_text="How this provider is called here.")
+    base_url = forms.CharField(
+        label="Address",
+        max_length=300,
+        required=False,
+        widget=forms.URLInput(attrs={"placeholder": "https://api.example.com/v1", "autocomplete": "off"}),
+        help_text="Where the API begins; it usually ends in /v1.",
+    )
+    litellm_provider = forms.CharField(
+        label="Provider's name in LiteLLM",
+        max_length=40,
+        help_text="For example anthropic, gemini or cohere.",
+    )
+    api_key = forms.CharField(
+        label="API key",
+        max_length=1_000,
+        required=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        help_text="Stored encrypted and never shown again.",
+    )
+    is_enabled = forms.BooleanField(
+        label="Use this provider", required=False, help_text="Switched off, its models are passed over."
+    )
+
+    def __init__(self, *args: Any, kind: str, has_key: bool = False, is_new: bool = True, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if kind == "openai":
+            del self.fields["litellm_provider"]
+            self.fields["base_url"].required = True
+        else:
+            self.fields["base_url"].help_text = "Leave empty unless your company has an address of its own."
+        if is_new:
+            del self.fields["is_enabled"]
+        if has_key:
+            self.fields["api_key"].help_text = "Leave empty to keep the key. A new address needs the key again."
+
+    def values(self) -> dict[str, Any]:
+        """What the service takes; an empty key means no change."""
+        values = dict(self.cleaned_data)
+        if not values["api_key"]:
+            del values["api_key"]
+        return values
+
+
+class ModelForm(forms.Form):
+    """A model's name, size and price."""
+
+    name = forms.CharField(
+        label="Model",
+        max_length=200,
+        widget=forms.TextInput(attrs={"placeholder": "gpt-4o-mini", "autocomplete": "off", "spellcheck": "false"}),
+        help_text="Exactly as the provider writes it.",
+    )
+    label = forms.CharField(
+        label="Shown as", max_length=120, required=False, help_text="Left empty, the model's own name is shown."
+    )
+    context_tokens = forms.IntegerField(
+        label="Context",
+        min_value=256,
+        initial=128_000,
+        help_text="Tokens it can read at once, sources and history included.",
+    )
+    max_output_tokens = forms.IntegerField(label="Longest answer", min_value=16, initial=4_096, help_text="Tokens.")
+    input_price = forms.DecimalField(label="Input price", widget=forms.TextInput(attrs=_NUMBER), **_PRICE)
+    output_price = forms.DecimalField(label="Output price", widget=forms.TextInput(attrs=_NUMBER), **_PRICE)
+    cached_input_price = forms.DecimalField(label="Cached input price", widget=forms.TextInput(attrs=_NUMBER), **_PRICE)
+    is_enabled = forms.BooleanField(label="Use this model", required=False)
+    answers_first = forms.BooleanField(
+        label="Answer with this model first",
+        required=False,
+        initial=True,
+        help_text="Puts it at the head of the route for answering. The models there now become its fallbacks.",
+    )
+
+    def __init__(self, *args: Any, is_new: bool = True, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        del self.fields["is_enabled" if is_new else "answers_first"]
+
+    def values(self) -> dict[str, Any]:
+        """What the service takes."""
+        return {name: value for name, value in self.cleaned_data.items() if name != "answers_first"}
+
+
+class RouteForm(forms.Form):
+    """The models of a route: one list for each place, so that order needs no dragging."""
+
+    def __init__(
+        self, *args: Any, models: Sequence[tuple[str, Model]], chosen: Sequence[UUID], places: int, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        options = [("", "No further model"), *((str(model.id), label) for label, model in models)]
+        for place in range(min(places, MOST_CHOICES)):
+            self.fields[f"place_{place}"] = forms.ChoiceField(
+                label="First" if place == 0 else "If that fails",
+                choices=options,
+                required=False,
+                initial=str(chosen[place]) if place < len(chosen) else "",
+            )
+
+    def model_ids(self) -> list[UUID]:
+        """The chosen models in order; empty places are closed up."""
+        return [UUID(value) for _, value in sorted(self.cleaned_data.items()) if value]
+
+
+class LimitForm(forms.Form):
+    """The monthly limit."""
+
+    limit = forms.DecimalField(
+        label="Monthly limit in US dollars",
+        max_digits=18,
+        decimal_places=9,
+        min_value=0,
+        required=False,
+        widget=forms.TextInput(attrs={**_NUMBER, "placeholder": "No limit"}),
+        help_text="Left empty, spending is counted and not limited.",
+    )
