@@ -38,6 +38,8 @@ document.addEventListener("htmx:sendError", () =>
 );
 document.addEventListener("htmx:responseError", (event) => {
   const { status } = event.detail.xhr;
+  // The server named the problem itself.
+  if (event.detail.xhr.getResponseHeader("HX-Trigger")?.includes('"toast"')) return;
   const text =
     status === 403
       ? "You may not do this, or your session has ended. Reload the page and try again."

@@ -37,7 +37,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *_doors("t/<slug:tenant_slug>/", "ui.urls"),
 ]
 
+handler400 = "parley.web.problems.bad_request"
+handler403 = "parley.web.problems.permission_denied"
 handler404 = "parley.web.problems.page_not_found"
 handler500 = "parley.web.problems.server_error"
 
-__all__ = ["handler404", "handler500", "urlpatterns"]
+__all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]

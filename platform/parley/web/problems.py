@@ -16,6 +16,7 @@ from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
 from parley.errors import Forbidden, Invalid, NotFound, Problem, TooLarge, TooMany, Unauthenticated
+from parley.web.toast import add_toast
 
 log = structlog.get_logger(__name__)
 
@@ -142,18 +143,36 @@ class ProblemMiddleware:
 
 
 def problem_page(request: HttpRequest, problem: Problem) -> HttpResponse:
-    """A problem as a page, or as a fragment for htmx."""
+    """A problem as a page; for htmx, which swaps no failures in, its sentence is a toast as well."""
     response = render(
         request, "errors/problem.html", {"problem": problem, "detail": problem.detail}, status=problem.status
     )
     for name, value in problem_headers(problem).items():
         response.headers[name] = value
+    if request.headers.get("HX-Request") == "true":
+        add_toast(response, problem.detail, level="error")
     return response
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Django's `CSRF_FAILURE_VIEW`."""
     return render(request, "errors/403_csrf.html", status=403)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """`handler400`: what Django refuses before a view runs, a request that is too large among it."""
+    is_too_large = isinstance(exception, RequestDataTooBig | TooManyFieldsSent)
+    if request.path.startswith(_API_PREFIXES):
+        return problem_response(_as_problem(exception) or Problem("The request is malformed."))
+    status = 413 if is_too_large else 400
+    return render(request, f"errors/{status}.html", status=status)
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """`handler403`: JSON below the API's addresses, a page elsewhere."""
+    if request.path.startswith(_API_PREFIXES):
+        return problem_response(Forbidden("This is not allowed."))
+    return render(request, "errors/403.html", status=403)
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
