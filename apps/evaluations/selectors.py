@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -196,7 +197,7 @@ def summarise_many(experiment_ids: list[UUID]) -> dict[UUID, list[EvaluatorSumma
         .values("id", "evaluators__id", "evaluators__name", "evaluators__kind", "evaluators__position")
         .order_by("id", "evaluators__position")
     )
-    rows: dict[UUID, dict[str, Any]] = {
+    rows: dict[UUID, Mapping[str, Any]] = {
         row["evaluator_id"]: row
         for row in Result.objects.filter(experiment_id__in=experiment_ids)
         .values("evaluator_id")

@@ -71,10 +71,6 @@ def _check_content(sign_in: dict[str, Any]) -> None:
     (experiment,) = evaluations.list_experiments()
     assert experiment.status == "completed"
     assert experiment.done_count == 20
-    for summary in evaluations.summarise(experiment.id):
-        print(summary)
-    for c in evaluations.list_planned_cases(experiment.id):
-        print(c.question, "|", c.answer[:300], [x["name"] for x in c.citations], [(r.is_passed, round(r.value or 0, 2)) for r in c.results.all()], c.latency_ms)
     right_source = evaluations.summarise(experiment.id)[1]
     assert right_source.scored_count == 20
     assert right_source.passed_count >= 14

@@ -22,7 +22,6 @@ from parley.tenancy import tenant_tx
 
 from .conftest import MODEL, Bench
 
-
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "platform"])
 
 

@@ -98,7 +98,7 @@ def result_json(case: PlannedCase) -> dict[str, Any]:
         "first_words_ms": case.first_words_ms,
         "input_tokens": case.input_tokens,
         "output_tokens": case.output_tokens,
-        "cost": case.cost,
+        "cost": format(case.cost.normalize(), "f"),
         "error": case.error,
         "scores": [
             {

@@ -56,7 +56,7 @@ def import_cases(*, dataset_id: UUID, content: bytes) -> int:
 
 def import_upload(*, dataset_id: UUID, upload: File[bytes]) -> int:
     """`import_cases` of an uploaded file, which is not even read when it is too large."""
-    if upload.size is None or upload.size > case_files.MAX_BYTES:
+    if upload.size > case_files.MAX_BYTES:
         raise TooLarge(f"The file is larger than {case_files.MAX_BYTES // 1024 // 1024} MB. Split it into parts.")
     return import_cases(dataset_id=dataset_id, content=upload.read())
 
