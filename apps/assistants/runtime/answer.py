@@ -1,6 +1,7 @@
 """What becomes of a model's words on their way to the reader."""
 
 from collections.abc import Sequence
+from math import inf
 from typing import Protocol
 
 from apps.assistants.contracts import BoundCitation, Source
@@ -9,13 +10,19 @@ from apps.assistants.runtime.quotes import bind_citations
 
 
 class Answer(Protocol):
-    """Takes deltas, gives the text to show. `text` is all that was given so far, joined."""
+    """Takes deltas, gives the text to show. `text` is all that was given so far, joined.
+
+    `is_enough` says that nothing more is wanted, `patience` how many seconds after the start to stop waiting.
+    """
 
     @property
     def text(self) -> str: ...
 
     @property
     def is_enough(self) -> bool: ...
+
+    @property
+    def patience(self) -> float: ...
 
     def feed(self, delta: str) -> str: ...
 
@@ -40,6 +47,11 @@ class PlainAnswer:
     def is_enough(self) -> bool:
         """Never: the model says itself when it has ended."""
         return False
+
+    @property
+    def patience(self) -> float:
+        """Endless: how long a model may take is its provider's matter."""
+        return inf
 
     def feed(self, delta: str) -> str:
         """The text to show now; may be empty."""

@@ -1,9 +1,13 @@
 """The answering engine: retrieve, compose, stream, bind citations. It yields events and writes nothing."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from math import inf
 from uuid import UUID
+
+import structlog
 
 from apps.assistants.contracts import Finished, RespondEvent, Retrieved, Source, TextDelta, Turn, VersionSpec
 from apps.assistants.runtime.answer import Answer, PlainAnswer
@@ -24,6 +28,8 @@ from apps.gateway.services import completions
 from apps.knowledge import selectors as knowledge
 from parley.db.threads import in_thread
 from parley.llm import FinishReason, Usage, count_tokens
+
+log = structlog.get_logger(__name__)
 
 PASSAGES = 8
 _NOTHING_USED = Usage(0, 0)
@@ -146,8 +152,9 @@ async def _stream(request: _Request, prompt: Prompt) -> AsyncGenerator[RespondEv
     said: list[str] = []
     usage: Usage | None = None
     reason: FinishReason = "stop"
+    started = asyncio.get_running_loop().time()
     async with aclosing(_call_models(request, prompt)) as events:
-        async for event in events:
+        while (event := await _next(events, patience_until=started + answer.patience)) is not None:
             match event:
                 case ModelChosen():
                     call, answer = event, await _answer_of(event.choice, prompt)
@@ -170,6 +177,16 @@ async def _stream(request: _Request, prompt: Prompt) -> AsyncGenerator[RespondEv
         reason=reason,
         choice=call.choice if call else None,
     )
+
+
+async def _next(events: AsyncGenerator[CompletionEvent], *, patience_until: float) -> CompletionEvent | None:
+    """The next event; None at the end, or when the answer does better without waiting longer."""
+    try:
+        async with asyncio.timeout_at(patience_until if patience_until < inf else None):
+            return await anext(events, None)
+    except TimeoutError:
+        log.info("respond.waited_enough")
+        return None
 
 
 def _call_models(request: _Request, prompt: Prompt) -> AsyncGenerator[CompletionEvent]:

@@ -12,6 +12,10 @@ from parley.llm.local_similarity import local_similarity
 from parley.llm.quoting import quote_answer
 from parley.llm.small_model import MAX_OUTPUT_TOKENS, STOP, TEMPERATURE, compose_small_prompt, select_sentences
 
+# Counted from the call on; retrieval and quotes took some 0.3 s before it. First words are due within 3 s.
+_FIRST_WORDS_S = 2.5
+_WHOLE_ANSWER_S = 7.0
+
 
 async def compose_small(
     *, question: str, sources: Sequence[Source], grounding: Grounding, max_output_tokens: int
@@ -55,6 +59,11 @@ class RestatedAnswer:
     def is_enough(self) -> bool:
         """True when the model need not be listened to any longer."""
         return self._honest.is_enough
+
+    @property
+    def patience(self) -> float:
+        """Seconds: on a busy machine the quotes, which are at hand, are worth more than the model's words later."""
+        return _FIRST_WORDS_S if not self.text else _WHOLE_ANSWER_S
 
     def feed(self, delta: str) -> str:
         """The text to show now; empty until a sentence is complete and supported."""
