@@ -8,7 +8,7 @@ from __future__ import annotations
 from apps.gateway.contracts import FREE, Price
 from apps.gateway.enums import PriceOrigin, ProviderKind
 from apps.gateway.routing.catalog import price_list_name
-from parley import llm
+from parley.llm import known_price
 
 _BUILT_IN = (ProviderKind.LOCAL, ProviderKind.EXTRACTIVE)
 
@@ -22,7 +22,8 @@ def price_of(
     if kind in _BUILT_IN:
         return FREE, PriceOrigin.FREE
     provider = price_list_name(kind=kind, litellm_provider=litellm_provider, base_url=base_url)
-    listed = getattr(llm, "known_price", lambda **_: None)(provider=provider, model=model_name) if provider else None
+    listed = known_price(model=model_name, provider=provider) if provider is not None else None
     if listed is None:
         return None, PriceOrigin.UNKNOWN
-    return Price(listed.input_per_million, listed.output_per_million), PriceOrigin.TABLE
+    price = Price(listed.input_per_million, listed.output_per_million, listed.cached_input_per_million)
+    return price, PriceOrigin.TABLE

@@ -9,7 +9,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Count, F, QuerySet, Sum
+from django.db.models import BooleanField, Case, Count, F, Q, QuerySet, Sum, When
 from django.db.models.functions import Now, TruncDate
 from django.utils import timezone
 
@@ -37,8 +37,13 @@ _KIND_FOR: dict[contracts.RoutePurpose, ModelKind] = {
 
 
 def list_providers() -> QuerySet[Provider]:
-    """Providers of the ambient tenant, the built-in ones last, then by name."""
-    return Provider.objects.annotate(model_count=Count("models")).order_by("kind", "name")
+    """Providers of the ambient tenant, its own first, then by name."""
+    return Provider.objects.annotate(model_count=Count("models"), is_own=_is_own("kind")).order_by("-is_own", "name")
+
+
+def _is_own(field: str) -> Case:
+    built_in = Q(**{f"{field}__in": [ProviderKind.LOCAL, ProviderKind.EXTRACTIVE]})
+    return Case(When(built_in, then=False), default=True, output_field=BooleanField())
 
 
 def get_provider(provider_id: UUID) -> Provider:
@@ -50,8 +55,9 @@ def get_provider(provider_id: UUID) -> Provider:
 
 
 def list_models(*, kind: str | None = None, is_enabled: bool | None = None) -> QuerySet[Model]:
-    """Models of the ambient tenant with their providers."""
-    models = Model.objects.select_related("provider").order_by("provider__name", "label")
+    """Models of the ambient tenant with their providers, those of its own providers first."""
+    models = Model.objects.select_related("provider").alias(is_own=_is_own("provider__kind"))
+    models = models.order_by("-is_own", "provider__name", "label")
     if kind is not None:
         models = models.filter(kind=kind)
     if is_enabled is not None:

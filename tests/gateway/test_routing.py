@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from ipaddress import ip_address
 
 import pytest
 
+from apps.gateway.contracts import Price
+from apps.gateway.enums import PriceOrigin
+from apps.gateway.prices import price_of
 from apps.gateway.routing.addresses import literal_address, objection_to_addresses, objection_to_url
 from apps.gateway.routing.catalog import KNOWN_PROVIDERS, price_list_name
 from apps.gateway.routing.chain import order_choices
@@ -102,3 +106,19 @@ def test_only_the_companies_themselves_have_list_prices() -> None:
     assert price_list_name(kind="openai", litellm_provider="", base_url="http://10.0.0.5:8000/v1") is None
     assert price_list_name(kind="litellm", litellm_provider="anthropic", base_url="") == "anthropic"
     assert all(objection_to_url(entry.base_url) is None for entry in KNOWN_PROVIDERS if entry.base_url)
+
+
+def test_the_list_prices_models_of_the_companies_and_nothing_else() -> None:
+    """B-08: own price before list price, list price before a refusal."""
+    own = Price(Decimal(1), Decimal(2))
+
+    def price(base_url: str, name: str, own: Price | None = None) -> tuple[Price | None, PriceOrigin]:
+        return price_of(kind="openai", litellm_provider="", base_url=base_url, model_name=name, own=own)
+
+    listed, origin = price("https://api.openai.com/v1", "gpt-4o-mini")
+    assert listed == Price(Decimal("0.15"), Decimal("0.6"), Decimal("0.075"))
+    assert origin == PriceOrigin.TABLE
+    assert price("https://api.openai.com/v1", "gpt-4o-mini", own) == (own, PriceOrigin.OWN)
+    assert price("https://api.openai.com/v1", "no-such-model") == (None, PriceOrigin.UNKNOWN)
+    assert price("http://10.0.0.5:8000/v1", "gpt-4o-mini") == (None, PriceOrigin.UNKNOWN)
+    assert price_of(kind="local", litellm_provider="", base_url="", model_name="x", own=None)[1] == PriceOrigin.FREE

@@ -51,8 +51,8 @@ class ModelSerializer(serializers.Serializer[Any]):
 
     name = serializers.CharField(max_length=200, help_text="The provider's own name of the model")
     label = serializers.CharField(max_length=120, required=False)  # type: ignore[assignment]  # a field's name
-    context_tokens = serializers.IntegerField(min_value=1, max_value=20_000_000)
-    max_output_tokens = serializers.IntegerField(min_value=1, max_value=20_000_000)
+    context_tokens = serializers.IntegerField(min_value=1, max_value=20_000_000, required=False)
+    max_output_tokens = serializers.IntegerField(min_value=1, max_value=20_000_000, required=False)
     input_price = _price()
     output_price = _price()
     cached_input_price = _price()

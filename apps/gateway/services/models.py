@@ -8,13 +8,18 @@ from uuid import UUID
 
 from apps.gateway import selectors
 from apps.gateway.enums import ModelKind
-from apps.gateway.models import Model
+from apps.gateway.models import Model, Provider
+from apps.gateway.routing.catalog import price_list_name
 from apps.tenants.services import audit
 from parley.errors import Conflict, Invalid
+from parley.llm import known_context
 
 _LARGEST_WINDOW = 20_000_000
 # Dollars per million tokens; ten times the dearest model there has been.
 _LARGEST_PRICE = Decimal(10_000)
+
+# For servers that no list knows: what nearly every model can do.
+_MODEST_CONTEXT, _MODEST_ANSWER = 8_192, 2_048
 
 _PRICES = ("input_price", "output_price", "cached_input_price")
 _CHANGEABLE = frozenset({"name", "label", "context_tokens", "max_output_tokens", "is_enabled", *_PRICES})
@@ -25,26 +30,27 @@ def create_model(
     provider_id: UUID,
     name: str,
     label: str = "",
-    context_tokens: int,
-    max_output_tokens: int,
+    context_tokens: int | None = None,
+    max_output_tokens: int | None = None,
     input_price: Decimal | None = None,
     output_price: Decimal | None = None,
     cached_input_price: Decimal | None = None,
 ) -> Model:
-    """Add a chat model to a provider. Without prices the price list decides.
+    """Add a chat model to a provider. Sizes and prices that are left out come from LiteLLM's list.
 
     Raises `NotFound`, `Invalid`, `Conflict`.
     """
     provider = selectors.get_provider(provider_id)
     if provider.is_built_in:
         raise Conflict("The built-in models are fixed. Add a provider of your own, then a model to it.")
+    context, longest = _sizes(provider, name.strip(), context_tokens, max_output_tokens)
     model = Model(
         provider=provider,
         name=name.strip(),
         label=label.strip() or name.strip(),
         kind=ModelKind.CHAT,
-        context_tokens=context_tokens,
-        max_output_tokens=max_output_tokens,
+        context_tokens=context,
+        max_output_tokens=longest,
         input_price=input_price,
         output_price=output_price,
         cached_input_price=cached_input_price,
@@ -81,6 +87,19 @@ def delete_model(*, model_id: UUID) -> None:
     _require_own(model)
     audit.record(action="model.deleted", target=model, before=_facts(model))
     model.delete()
+
+
+def _sizes(provider: Provider, name: str, context: int | None, longest: int | None) -> tuple[int, int]:
+    """Context and longest answer: as given, as listed, or modest enough for any server."""
+    listed_under = price_list_name(
+        kind=provider.kind, litellm_provider=provider.litellm_provider, base_url=provider.base_url
+    )
+    known = known_context(model=name, provider=listed_under) if listed_under is not None else None
+    if context is None:
+        context = known.context_tokens if known is not None else _MODEST_CONTEXT
+    if longest is None:
+        longest = (known.max_output_tokens if known is not None else None) or _MODEST_ANSWER
+    return context, min(longest, context)
 
 
 def _require_own(model: Model) -> None:

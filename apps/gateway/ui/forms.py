@@ -77,10 +77,12 @@ class ModelForm(forms.Form):
     context_tokens = forms.IntegerField(
         label="Context",
         min_value=256,
-        initial=128_000,
-        help_text="Tokens it can read at once, sources and history included.",
+        required=False,
+        help_text="Tokens it can read at once, sources and history included. Left empty, LiteLLM's list decides.",
     )
-    max_output_tokens = forms.IntegerField(label="Longest answer", min_value=16, initial=4_096, help_text="Tokens.")
+    max_output_tokens = forms.IntegerField(
+        label="Longest answer", min_value=16, required=False, help_text="Tokens. Left empty, the list decides."
+    )
     input_price = forms.DecimalField(label="Input price", widget=forms.TextInput(attrs=_NUMBER), **_PRICE)
     output_price = forms.DecimalField(label="Output price", widget=forms.TextInput(attrs=_NUMBER), **_PRICE)
     cached_input_price = forms.DecimalField(label="Cached input price", widget=forms.TextInput(attrs=_NUMBER), **_PRICE)
@@ -95,6 +97,10 @@ class ModelForm(forms.Form):
     def __init__(self, *args: Any, is_new: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         del self.fields["is_enabled" if is_new else "answers_first"]
+        if not is_new:
+            for name in ("context_tokens", "max_output_tokens"):
+                self.fields[name].required = True
+                self.fields[name].help_text = "Tokens."
 
     def values(self) -> dict[str, Any]:
         """What the service takes."""
