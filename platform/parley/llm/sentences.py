@@ -12,49 +12,15 @@ _FENCE = re.compile(r"^\s{0,3}(```+|~~~+)")
 _HEADING = re.compile(r"^\s{0,3}#{1,6}\s+(.*?)\s*#*\s*$")
 _ITEM = re.compile(r"^(\s*)(?:[-*+•]|\d{1,3}[.)])\s+(.*)$")
 _RULE = re.compile(r"^[\s|:\-=*_]{3,}$")
-# A full stop after these ends no sentence.
+# A full stop after these ends no sentence; after the numbered ones only when a number follows.
 _ABBREVIATIONS = frozenset(
-    [
-        "e.g",
-        "i.e",
-        "etc",
-        "vs",
-        "cf",
-        "approx",
-        "no",
-        "nr",
-        "fig",
-        "sec",
-        "dr",
-        "mr",
-        "mrs",
-        "ms",
-        "prof",
-        "st",
-        "inc",
-        "ltd",
-        "co",
-        "dept",
-        "est",
-        "al",
-        "jan",
-        "feb",
-        "mar",
-        "apr",
-        "jun",
-        "jul",
-        "aug",
-        "sep",
-        "sept",
-        "oct",
-        "nov",
-        "dec",
-        "z.b",
-        "bzw",
-        "ca",
-    ]
+    "e.g i.e etc vs cf approx dr mr mrs ms prof st inc ltd co dept est al jan feb mar apr jun jul aug sep sept oct nov dec"
+    " z.b bzw ca".split()
 )
-_END = re.compile(r"([.!?…]+|[。！？]+)([\"'”’»)\]*_`]*)(\s+|$)")  # full-width marks end sentences too
+_NUMBERED = frozenset("no nos nr fig figs sec art vol p pp ch eq".split())
+_END = re.compile(
+    r"([.!?…]+)([\"'”’»)\]*_`]*)(\s+|$)|([。！？]+[”’」』）]*)(\s*)"  # noqa: RUF001  # full-width marks need no blank
+)
 _CODE_SPAN = re.compile(r"(`+)(?:(?!\1).)+?\1", re.DOTALL)
 _OPENER = re.compile(r"[A-Z0-9À-ÞΑ-ΩА-Я\"'“‘«(\[*_`<$/.-]|[^\x00-\u024f]")  # other alphabets too
 
@@ -86,11 +52,11 @@ def split_sentences(paragraph: str) -> list[str]:
     sentences: list[str] = []
     start = 0
     for match in _END.finditer(text):
-        end = match.end(2)
         if any(first < match.start() < last - 1 for first, last in protected):
             continue
-        if not _ends_sentence(text, match, start):
+        if match[4] is None and not _ends_sentence(text, match, start):
             continue
+        end = match.end(2) if match[4] is None else match.end(4)
         sentences.append(text[start:end].strip())
         start = match.end()
     if text[start:].strip():
@@ -102,15 +68,14 @@ def _ends_sentence(text: str, match: re.Match[str], start: int) -> bool:
     follower = text[match.end() : match.end() + 1]
     if not follower:
         return True
-    if match[1][0] in "。！？":  # full-width marks need no blank after them
-        return True
     if not _OPENER.match(follower):
         return False
     if match[1] != ".":
         return True
-    word = text[start : match.start()].rsplit(" ", 1)[-1].lstrip("(\"'“").lower()
-    is_initial = len(word) == 1 and word.isalpha()
-    return word not in _ABBREVIATIONS and not is_initial
+    word = text[start : match.start()].rsplit(" ", 1)[-1].lstrip("(\"'“")
+    is_initial = len(word) == 1 and word.isupper()
+    is_numbered = word.lower() in _NUMBERED and follower.isdigit()
+    return word.lower() not in _ABBREVIATIONS and not is_initial and not is_numbered
 
 
 def pieces_of(source: GroundingSource) -> list[Piece]:

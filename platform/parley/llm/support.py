@@ -12,8 +12,9 @@ from parley.llm.sentences import pieces_of
 from parley.llm.words import STOP_WORDS, content_stems, stem, words
 
 _ENOUGH_COVERED = 0.75
-# Of the words between the first and the last one found: fewer, and the sentence was stitched together.
+# Of the words between the first and the last one found; fewer, and the sentence was stitched together.
 _ENOUGH_DENSE = 0.5
+_ENOUGH_DENSE_ACROSS_TWO = 0.7
 _FIGURE = re.compile(r"\d+(?:[.,]\d+)*|`[^`]+`|https?://\S+")
 _DENIALS = frozenset(
     [
@@ -81,6 +82,7 @@ class _Window:
     tokens: tuple[str, ...]
     denials: tuple[int, ...]
     context: frozenset[str]
+    density: float = _ENOUGH_DENSE
 
 
 def _windows(source: GroundingSource) -> Iterator[_Window]:
@@ -90,10 +92,10 @@ def _windows(source: GroundingSource) -> Iterator[_Window]:
         yield _window(piece.text, context)
         follower = pieces[index + 1] if index + 1 < len(pieces) else None
         if follower is not None and follower.block == piece.block:
-            yield _window(f"{piece.text} {follower.text}", context)
+            yield _window(f"{piece.text} {follower.text}", context, density=_ENOUGH_DENSE_ACROSS_TWO)
 
 
-def _window(text: str, context: frozenset[str]) -> _Window:
+def _window(text: str, context: frozenset[str], *, density: float = _ENOUGH_DENSE) -> _Window:
     tokens: list[str] = []
     denials: list[int] = []
     for word in words(text):
@@ -101,7 +103,7 @@ def _window(text: str, context: frozenset[str]) -> _Window:
             denials.append(len(tokens))
         elif word not in STOP_WORDS:
             tokens.append(stem(word))
-    return _Window(text, tuple(tokens), tuple(denials), context)
+    return _Window(text, tuple(tokens), tuple(denials), context, density)
 
 
 class _Claim:
@@ -134,7 +136,7 @@ class _Claim:
         is_before = any(position <= first for position in window.denials)
         if (is_denied and not denies) or (denies and not (is_denied or is_before)):
             return 0.0
-        if len(matched) < _ENOUGH_DENSE * (last - first + 1):
+        if len(matched) < window.density * (last - first + 1):
             return 0.0
         return (len(matched) + 0.5 * around) / len(wanted)
 

@@ -5,6 +5,8 @@ from functools import lru_cache
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")  # the typographic apostrophe is what people type
 _SHORTEST_STEM = 3
+# Their ending belongs to the word itself.
+_LOOK_INFLECTED = frozenset({"embed", "hundred", "sacred", "string", "thing", "spring", "during", "evening"})
 _SUFFIXES = (
     "ations",
     "ation",
@@ -204,7 +206,7 @@ def stem(word: str) -> str:
     """A rough English stem: embedding, embeds and embedded meet; other languages pass almost unchanged."""
     if len(word) <= _SHORTEST_STEM or not word.isalpha() or not word.isascii():
         return word
-    if word.endswith(("ss", "us", "is")):
+    if word.endswith(("ss", "us", "is", "eed")) or word in _LOOK_INFLECTED:
         return word
     if word.endswith("ies") and len(word) > _SHORTEST_STEM + 1:
         return word[:-3] + "y"
