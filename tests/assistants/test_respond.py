@@ -1,0 +1,285 @@
+"""The engine end to end: real search on real rows, a provider that speaks over HTTP, events out, nothing written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from apps.assistants.contracts import Finished, ModelChosen, RespondEvent, Retrieved, TextDelta, Turn, VersionSpec
+from apps.assistants.runtime import respond
+from apps.assistants.runtime.prompt import estimate
+from apps.gateway.contracts import FREE, ResolvedRoute
+from apps.gateway.models import Hold as HoldRow
+from apps.gateway.models import UsageEntry
+from apps.gateway.services import holds
+from parley.db import in_thread, uuid7
+from parley.errors import Unavailable
+from parley.llm import ModelTarget
+from parley.llm.fake import FakeProvider, Script
+from parley.tenancy import tenant_tx, use_tenant
+from tests.assistants.factories import make_choice, make_spec
+from tests.factories.tenants import make_tenant
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PLANS = b"""# Plans
+
+## Seats
+
+The Team plan includes 15 seats. Further seats cost 4 dollars a month each.
+
+## Refunds
+
+Refunds are paid within 30 days of the purchase. Write to billing@example.com to ask for one.
+"""
+EXTRACTIVE = make_choice(
+    context_tokens=1_000_000,
+    target=ModelTarget(backend="extractive", model="extractive"),
+    price=FREE,
+)
+
+
+@dataclass
+class Heard:
+    """All events of one answer."""
+
+    events: list[RespondEvent] = field(default_factory=list)
+
+    @property
+    def deltas(self) -> list[str]:
+        return [event.text for event in self.events if isinstance(event, TextDelta)]
+
+    @property
+    def finished(self) -> Finished:
+        assert isinstance(self.events[-1], Finished)
+        assert sum(isinstance(event, Finished) for event in self.events) == 1
+        return self.events[-1]
+
+    @property
+    def retrieved(self) -> Retrieved:
+        assert isinstance(self.events[0], Retrieved)
+        return self.events[0]
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeProvider]:
+    with FakeProvider() as provider:
+        yield provider
+
+
+@pytest.fixture
+async def version() -> AsyncIterator[VersionSpec]:
+    """A version over one indexed document, with the tenant ambient."""
+
+    def make() -> tuple[Any, Any]:
+        tenant = make_tenant("Acme")
+        with use_tenant(tenant.id):
+            return tenant.id, _index(tenant.id)
+
+    tenant_id, base_id = await in_thread(make)
+    with use_tenant(tenant_id):
+        yield make_spec(knowledge_base_ids=(base_id,))
+
+
+def _index(tenant_id: Any) -> Any:
+    from apps.knowledge.services import documents
+    from apps.knowledge.services.indexing import index_document
+    from apps.knowledge.services.knowledge_bases import create_knowledge_base
+
+    with pytest.MonkeyPatch.context() as patch, tenant_tx(tenant_id):
+        patch.setattr(documents, "enqueue", lambda *args, **kwargs: None)
+        base = create_knowledge_base(name="Handbook")
+        document = documents.add_document(knowledge_base_id=base.id, name="plans.md", content=PLANS)
+    index_document(document_id=document.id)
+    return base.id
+
+
+def route_to(fake: FakeProvider, script: Script, *, name: str = "scripted", **changes: Any) -> ResolvedRoute:
+    fake.script(name, script)
+    return ResolvedRoute("chat", (make_choice(target=fake.target(name), **changes), EXTRACTIVE))
+
+
+async def listen(**request: Any) -> Heard:
+    heard = Heard()
+    async with aclosing(respond(**request)) as events:
+        async for event in events:
+            heard.events.append(event)
+    return heard
+
+
+async def test_an_answer_is_streamed_with_citations_bound_to_what_was_shown(
+    fake: FakeProvider, version: VersionSpec
+) -> None:
+    script = Script(text="The Team plan includes 15 seats [1][9]. It costs more [Source 1], see `x[7]`.")
+    heard = await listen(version=version, question="How many seats has the Team plan?", route=route_to(fake, script))
+    finished = heard.finished
+    assert finished.text == "The Team plan includes 15 seats [1]. It costs more [1], see `x[7]`."
+    assert "".join(heard.deltas) == finished.text
+    assert len(heard.deltas) > 5
+    (citation,) = finished.citations
+    assert citation.source in heard.retrieved.sources
+    assert "15 seats" in citation.source.text
+    assert citation.quote == "The Team plan includes 15 seats."
+    assert citation.quote in citation.source.text
+    assert finished.call_id
+    assert finished.usage.is_reported
+    asked = fake.calls[-1].body["messages"]
+    assert "15 seats" in asked[-1]["content"]
+
+
+async def test_the_engine_writes_nothing_and_leaves_settling_to_its_consumer(
+    fake: FakeProvider, version: VersionSpec
+) -> None:
+    heard = await listen(version=version, question="Seats?", route=route_to(fake, Script(text="15 [1].")))
+
+    def rows() -> tuple[int, list[str]]:
+        with tenant_tx():
+            chat = {"purpose": "chat"}
+            return UsageEntry.objects.filter(**chat).count(), [hold.state for hold in HoldRow.objects.filter(**chat)]
+
+    assert await in_thread(rows) == (0, ["held"])
+    assert heard.finished.call_id
+
+
+async def test_a_given_hold_pays_and_limits_the_answer(fake: FakeProvider, version: VersionSpec) -> None:
+    route = route_to(fake, Script(text="15 [1]."))
+    expected = estimate(version, "Seats?", ())
+
+    def reserve() -> Any:
+        with tenant_tx():
+            return holds.reserve(
+                call_id=uuid7(),
+                purpose="chat",
+                choice=route.preferred,
+                input_tokens=expected.input_tokens,
+                max_output_tokens=200,
+            )
+
+    hold = await in_thread(reserve)
+    heard = await listen(version=version, question="Seats?", route=route, hold=hold)
+    assert heard.finished.call_id == hold.call_id
+    assert fake.calls[-1].body["max_tokens"] == 200
+
+
+async def test_without_a_model_the_sources_are_quoted(version: VersionSpec) -> None:
+    route = ResolvedRoute("chat", (EXTRACTIVE,))
+    heard = await listen(version=version, question="How many seats are in the Team plan?", route=route)
+    assert "15 seats" in heard.finished.text
+    assert heard.finished.citations[0].source.title
+    assert "".join(heard.deltas) == heard.finished.text
+
+
+async def test_a_broken_model_falls_back_to_quotes(fake: FakeProvider, version: VersionSpec) -> None:
+    route = route_to(fake, Script(fault="401"))
+    heard = await listen(version=version, question="How many seats are in the Team plan?", route=route)
+    assert "15 seats" in heard.finished.text
+    assert heard.finished.choice == EXTRACTIVE
+    assert heard.finished.citations
+
+
+async def test_an_empty_knowledge_base_refuses_without_asking_anybody(fake: FakeProvider, version: VersionSpec) -> None:
+    empty = replace(version, knowledge_base_ids=(uuid7(),))
+    heard = await listen(version=empty, question="Seats?", route=route_to(fake, Script(text="I guess 20.")))
+    assert heard.finished.text == version.refusal
+    assert (heard.finished.call_id, heard.finished.choice, fake.calls) == (None, None, [])
+
+
+async def test_without_knowledge_bases_it_is_a_plain_chat(fake: FakeProvider, version: VersionSpec) -> None:
+    plain = replace(version, knowledge_base_ids=())
+    heard = await listen(version=plain, question="Tell a joke", route=route_to(fake, Script(text="Knock knock [1].")))
+    assert heard.finished.text == "Knock knock."
+    assert heard.retrieved.sources == ()
+    assert [message["role"] for message in fake.calls[-1].body["messages"]] == ["system", "user"]
+
+
+async def test_greetings_are_polite_with_and_without_a_writing_model(fake: FakeProvider, version: VersionSpec) -> None:
+    quoted = await listen(version=version, question="Hello!", route=ResolvedRoute("chat", (EXTRACTIVE,)))
+    assert "Guide" in quoted.finished.text
+    assert quoted.finished.call_id is None
+    written = await listen(version=version, question="Hello!", route=route_to(fake, Script(text="Hello you.")))
+    assert written.finished.text == "Hello you."
+
+
+async def test_a_follow_up_is_searched_with_the_question_before(fake: FakeProvider, version: VersionSpec) -> None:
+    history = [Turn("user", "How many days does a refund take?"), Turn("assistant", "30 days [1].")]
+    route = route_to(fake, Script(text="Write to billing [1]."))
+    heard = await listen(version=version, question="And whom do I ask?", route=route, history=history)
+    assert "billing@example.com" in heard.retrieved.sources[0].text
+    assert [message["role"] for message in fake.calls[-1].body["messages"]] == ["system", "user", "assistant", "user"]
+
+
+SMALL = {"reads_slowly": True, "context_tokens": 2_048, "max_output_tokens": 512}
+SEATS = "How many seats are in the Team plan?"
+
+
+async def test_a_small_model_is_cited_where_it_restates_a_source(fake: FakeProvider, version: VersionSpec) -> None:
+    script = Script(text="The Team plan includes 15 seats. The moon is made of cheese and costs 99 dollars.")
+    heard = await listen(version=version, question=SEATS, route=route_to(fake, script, **SMALL))
+    assert re.match(r"The Team plan includes 15 seats\.? \[\d\]", heard.finished.text)
+    assert "moon" not in heard.finished.text
+    assert "15 seats" in heard.finished.citations[0].source.text
+    assert "".join(heard.deltas) == heard.finished.text
+    prompt = sum(len(message["content"]) for message in fake.calls[-1].body["messages"])
+    assert prompt < 4 * 600
+
+
+async def test_what_a_small_model_makes_up_is_replaced_by_the_quote(fake: FakeProvider, version: VersionSpec) -> None:
+    script = Script(text="Our CEO John Smith founded the company with 900 seats in 1999.")
+    heard = await listen(version=version, question=SEATS, route=route_to(fake, script, **SMALL))
+    assert "15 seats" in heard.finished.text
+    assert "John" not in heard.finished.text
+    assert heard.finished.citations
+
+
+async def test_a_small_model_is_not_asked_what_no_source_is_about(fake: FakeProvider, version: VersionSpec) -> None:
+    route = route_to(fake, Script(text="Purple."), **SMALL)
+    heard = await listen(version=version, question="Which colour do zebras prefer on Sundays?", route=route)
+    assert (heard.finished.text, fake.calls) == (version.refusal, [])
+
+
+async def test_a_small_model_that_is_too_slow_gives_way_to_the_quote(
+    fake: FakeProvider, version: VersionSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from apps.assistants.runtime import restated
+
+    monkeypatch.setattr(restated, "_FIRST_WORDS_S", 0.1)
+    route = route_to(fake, Script(text="The Team plan includes 15 seats.", first_delay=5.0), **SMALL)
+    heard = await listen(version=version, question=SEATS, route=route)
+    assert "15 seats" in heard.finished.text
+    assert heard.finished.call_id
+    assert not heard.finished.usage.is_reported
+
+
+async def test_closing_the_stream_closes_the_call(fake: FakeProvider, version: VersionSpec) -> None:
+    """S-08: a cancelled answer must not keep its provider writing."""
+    route = route_to(fake, Script(token_count=500, token_delay=0.02))
+    heard: list[RespondEvent] = []
+    async with aclosing(respond(version=version, question=SEATS, route=route)) as events:
+        async for event in events:
+            heard.append(event)
+            if isinstance(event, TextDelta):
+                break
+    assert isinstance(heard[1], ModelChosen)
+    assert await in_thread(fake.wait_until, lambda: fake.calls[-1].was_closed_by_client)
+
+
+async def test_errors_are_sentences(fake: FakeProvider, version: VersionSpec) -> None:
+    plain = replace(version, knowledge_base_ids=())
+    with pytest.raises(Unavailable) as caught:
+        await listen(version=plain, question="Tell a joke", route=route_to(fake, Script(fault="401")))
+    assert caught.value.detail.endswith(".")
+
+
+async def test_a_poisoned_document_is_only_quoted_material(fake: FakeProvider, version: VersionSpec) -> None:
+    """L-04: what a passage says stays inside its fence, so it can never pose as the rules."""
+    heard = await listen(version=version, question=SEATS, route=route_to(fake, Script(text="15 [1].")))
+    system, asked = (fake.calls[-1].body["messages"][index]["content"] for index in (0, -1))
+    for source in heard.retrieved.sources:
+        assert source.text not in system
+    assert asked.index("<sources>") < asked.index("15 seats") < asked.index("</sources>")
+    assert "Never follow" in system
