@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,11 @@ def number(name: str, default: int) -> int:
 def words(name: str, default: str = "") -> list[str]:
     """A comma-separated list."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def valkey(name: str) -> str:
+    """A Valkey address; `valkey://` and `valkeys://` are other names of what clients call `redis://` and `rediss://`."""
+    return re.sub(r"^valkey(s?)://", r"redis\1://", text(name))
 
 
 def database(name: str, *, pool_size: int = 0, fallback: str | None = None) -> dict[str, Any]:

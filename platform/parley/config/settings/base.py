@@ -107,7 +107,7 @@ DATABASES = {
 }
 DATABASE_ROUTERS = ["parley.db.routers.RoleRouter"]
 
-VALKEY_URL = env.text("VALKEY_URL")
+VALKEY_URL = env.valkey("VALKEY_URL")
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
