@@ -73,6 +73,12 @@ class DraftForm(forms.Form):
         model = self.fields["model_id"]
         model.choices = [("", "The organisation's default"), *models]  # type: ignore[attr-defined] # as above
 
+    def preselect_the_only_base(self) -> None:
+        """Who has one knowledge base wants answers from it."""
+        choices = self.fields["knowledge_base_ids"].choices  # type: ignore[attr-defined] # as above
+        if len(choices) == 1:
+            self.initial["knowledge_base_ids"] = [choices[0][0]]
+
     def draft_fields(self) -> DraftFields:
         """The validated values as the services take them."""
         data = self.cleaned_data

@@ -43,6 +43,7 @@ def assistant_list(request: TenantRequest) -> HttpResponse:
 def assistant_create(request: TenantRequest) -> HttpResponse:
     """A form for a new assistant; only name and instructions must be filled."""
     form = _draft_form(request.POST or None, initial=new_initial())
+    form.preselect_the_only_base()
     if request.method == "POST" and form.is_valid():
         try:
             assistant = assistants.create_assistant(**form.draft_fields())
