@@ -13,7 +13,7 @@ export PYTHONPATH := $(CURDIR)/platform:$(CURDIR)
 LOCK := $(PYTHON) -m uv pip compile pyproject.toml --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-header --quiet
 
-.PHONY: help up down test check bench lock
+.PHONY: help up down test check check-format check-lint check-types check-imports check-database bench lock
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 14
@@ -27,11 +27,21 @@ down: .venv/installed-run ## stop a Parley that was started with --detach
 test: .venv/installed-dev ## the whole test suite, with a throw-away PostgreSQL and Valkey (ARGS="-k name")
 	@$(PYTHON) -m pytest -n 2 $(ARGS)
 
-check: .venv/installed-dev ## formatting, lint, types, import contracts, migrations, deploy checks, row-level security
+check: check-format check-lint check-types check-imports check-database ## formatting, lint, types, import contracts, migrations, deploy checks, row-level security
+
+check-format: .venv/installed-dev
 	$(PYTHON) -m ruff format --check .
+
+check-lint: .venv/installed-dev
 	$(PYTHON) -m ruff check .
+
+check-types: .venv/installed-dev
 	$(PYTHON) -m mypy
+
+check-imports: .venv/installed-dev
 	.venv/bin/lint-imports
+
+check-database: .venv/installed-dev
 	$(PYTHON) -m parley.embedded.throwaway .ci/check-database
 
 bench: .venv/installed-dev ## the benchmarks, one JSON line per figure (ONLY=search,up)

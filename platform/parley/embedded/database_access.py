@@ -29,8 +29,12 @@ class DatabaseAccess:
 
     @property
     def for_serving(self) -> dict[str, str]:
-        """What web, worker and beat are told."""
-        return {"DATABASE_URL": self.app, "PARLEY_PLATFORM_DATABASE_URL": self.platform}
+        """What web, worker and beat are told. Named, the owner's place is theirs too: no file fills it in."""
+        return {
+            "DATABASE_URL": self.app,
+            "PARLEY_PLATFORM_DATABASE_URL": self.platform,
+            "PARLEY_MIGRATOR_DATABASE_URL": self.app,
+        }
 
     @property
     def for_migrating(self) -> dict[str, str]:

@@ -83,13 +83,16 @@ def _name(name: str) -> psycopg.sql.Identifier:
 
 
 @contextmanager
-def start_throwaway_services(directory: Path) -> Iterator[ThrowawayServices]:
+def start_throwaway_services(
+    directory: Path, *, settings: Mapping[str, str] = FORGETFUL
+) -> Iterator[ThrowawayServices]:
     """Run both servers on free ports with files in `directory` and the four roles; stop them at the end.
 
-    They end with the calling thread even when it is killed. Raises `CannotStart`, naming the log.
+    Without `settings` nothing waits for the disk; benchmarks pass {} for what the product runs with. They end
+    with the calling thread even when it is killed. Raises `CannotStart`, naming the log.
     """
     postgres_port, valkey_port = find_free_ports(2)
-    cluster = PostgresCluster(directory / "postgres", postgres_port, FORGETFUL)
+    cluster = PostgresCluster(directory / "postgres", postgres_port, settings)
     valkey = ValkeyServer(directory / "valkey", valkey_port, secrets.token_urlsafe(24))
     passwords = {role: secrets.token_urlsafe(24) for role in ROLES}
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)

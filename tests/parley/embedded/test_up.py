@@ -71,6 +71,15 @@ def test_children_serve_as_the_restricted_role(running: RunningUp) -> None:
     assert row == ("app_rw", False, False, False)
 
 
+def test_owner_password_is_only_given_to_the_migration(running: RunningUp) -> None:
+    """T-01: web, worker and beat could not sign in as the owner of the tables if they wanted to."""
+    told = [child.environ() for child in running.family() if "DATABASE_URL" in child.environ()]
+    assert len(told) >= 3
+    for environ in told:
+        assert "app_migrator" not in "".join(environ.values())
+    assert "app_migrator" in running.environment()["PARLEY_MIGRATOR_DATABASE_URL"]
+
+
 def test_superuser_cannot_come_in_over_the_network(running: RunningUp) -> None:
     url = page(running.port)
     assert url is not None
