@@ -21,6 +21,11 @@ from parley.web.forms import add_problem
 
 PER_PAGE = 50
 UNPROCESSABLE = 422
+CSV_EXAMPLE = """question,expected_facts,expected_document,notes
+How many seats are in the Team plan?,15 seats | fifteen seats,pricing.md,
+Which formats can I upload?,"PDF
+DOCX",knowledge.md,both must be named
+"""
 
 
 @tenant_page("evaluations.view")
@@ -140,9 +145,8 @@ def case_import(request: TenantRequest, dataset_id: UUID) -> HttpResponse:
         "dataset": dataset,
         "problem": problem,
         "rows": problem.extra.get("errors", {}).get("rows", []) if problem else [],
-        "columns": case_files.COLUMNS,
+        "example": CSV_EXAMPLE,
         "max_bytes": case_files.MAX_BYTES,
-        "max_cases": case_files.MAX_CASES,
     }
     status = UNPROCESSABLE if problem else 200
     return render(request, "evaluations/case_import.html", context, status=status)
