@@ -42,6 +42,11 @@ def tenant_ref(tenant: Tenant) -> TenantRef:
     return TenantRef(id=tenant.id, slug=tenant.slug, name=tenant.name)
 
 
+def list_tenant_ids() -> list[UUID]:
+    """Every organisation, oldest first, for the operator's commands."""
+    return list(Tenant.objects.order_by("created_at", "id").values_list("id", flat=True))
+
+
 def list_memberships_of_user(user_id: UUID) -> list[MemberOf]:
     """A person's organisations by name. Reads across tenants through the platform role."""
     rows = Membership.across_tenants.filter(user_id=user_id).select_related("tenant").order_by("tenant__name")
@@ -112,3 +117,8 @@ def get_audit_event(event_id: UUID) -> AuditEvent:
     if event is None:
         raise NotFound("There is no such entry in the audit log.")
     return event
+
+
+def count_tenants() -> int:
+    """How many organisations there are, for operators."""
+    return Tenant.objects.count()
