@@ -239,3 +239,17 @@ def test_a_key_is_tested_from_the_page(tenant_a: TenantWithKey, fake: FakeProvid
     assert "Works" in fragment
     assert "<html" not in fragment
     assert "did not accept the key" in pages.client.post(url, follow=True).content.decode()
+
+
+def test_the_dashboard_shows_spending_and_warns(pages: Pages, tenant_a: TenantWithKey) -> None:
+    """B-12: a sentence at 80 % and one at the end, where people start their day."""
+
+    def dashboard() -> str:
+        return pages.client.get(f"/t/{pages.slug}/").content.decode()
+
+    spend(tenant_a)
+    assert "Spent this month" in dashboard()
+    pages.post("budget_edit", {"limit": "0.014"})
+    assert "More than 80 %" in dashboard()
+    pages.post("budget_edit", {"limit": "0.012"})
+    assert "only free models answer" in dashboard()

@@ -11,7 +11,7 @@ from django import forms
 from apps.gateway.models import Model
 from apps.gateway.services.routes import MOST_CHOICES
 
-_PRICE = {"max_digits": 18, "decimal_places": 9, "min_value": 0, "required": False}
+_PRICE: dict[str, Any] = {"max_digits": 18, "decimal_places": 9, "min_value": 0, "required": False}
 _NUMBER = {"inputmode": "decimal", "autocomplete": "off"}
 
 

@@ -1,0 +1,102 @@
+"""Embedding calls pass the same gate as any other (B-10)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from apps.gateway import selectors
+from apps.gateway.models import Hold, Model, UsageEntry
+from apps.gateway.services import budgets, embeddings
+from parley.errors import OverBudget, Unavailable
+from parley.llm import EmbedRequest, EmbedResult, LlmError, Usage
+from parley.tenancy import tenant_tx, use_tenant
+from tests.factories.tenants import make_tenant
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _tenant() -> Iterator[None]:
+    with use_tenant(make_tenant("Acme").id):
+        yield
+
+
+class Embedder:
+    """Stands in for the model; remembers whether a reservation was there when it was called."""
+
+    def __init__(self, failure: LlmError | None = None) -> None:
+        self.failure = failure
+        self.held: list[int] = []
+
+    def __call__(self, request: EmbedRequest) -> EmbedResult:
+        with tenant_tx():
+            self.held.append(Hold.objects.filter(state="held").count())
+        if self.failure is not None:
+            raise self.failure
+        return EmbedResult([[1.0, 0.0] for _ in request.texts], Usage(100 * len(request.texts), 0))
+
+
+def use(monkeypatch: pytest.MonkeyPatch, embedder: Embedder, *, price: str = "0") -> Embedder:
+    monkeypatch.setattr(embeddings, "call_embedder", embedder)
+    with tenant_tx():
+        Model.objects.filter(kind="embed").update(input_price=Decimal(price), output_price=Decimal(0))
+    return embedder
+
+
+def books() -> tuple[Decimal, Decimal, list[Any]]:
+    with tenant_tx():
+        status = selectors.budget_status()
+        return status.spent, status.held, list(UsageEntry.objects.values_list("purpose", "input_tokens", "cost"))
+
+
+def test_passages_are_reserved_before_and_settled_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    """B-10: the reservation exists when the model is called, the ledger has one line afterwards."""
+    embedder = use(monkeypatch, Embedder(), price="2")
+    assert len(embeddings.embed(texts=["a", "b"], kind="passage")) == 2
+    assert embedder.held == [1]
+    assert books() == (Decimal("0.0004"), 0, [("embed", 200, Decimal("0.0004"))])
+
+
+def test_questions_to_a_priced_model_are_reserved_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """B-10: only what is free goes without."""
+    assert use(monkeypatch, Embedder(), price="2").held == []
+    embedder = use(monkeypatch, Embedder(), price="2")
+    embeddings.embed(texts=["a question"], kind="query")
+    assert embedder.held == [1]
+    free = use(monkeypatch, Embedder(), price="0")
+    embeddings.embed(texts=["a question"], kind="query")
+    assert free.held == [0]
+    assert len(books()[2]) == 1
+
+
+def test_nothing_is_embedded_over_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """B-10: a refused reservation calls nothing."""
+    embedder = use(monkeypatch, Embedder(), price="2")
+    with tenant_tx():
+        budgets.set_limit(limit=Decimal(0))
+    with pytest.raises(OverBudget):
+        embeddings.embed(texts=["a"], kind="passage")
+    assert embedder.held == []
+
+
+@pytest.mark.parametrize(("kind", "is_charged"), [("unreachable", False), ("timeout", True)])
+def test_a_failed_call_leaves_nothing_held(monkeypatch: pytest.MonkeyPatch, kind: Any, is_charged: bool) -> None:
+    """B-04: given back when it was turned away, charged when it may have been read."""
+    use(monkeypatch, Embedder(LlmError(kind, "The embedder is away.")), price="2")
+    with pytest.raises(Unavailable, match="away"):
+        embeddings.embed(texts=["some words"], kind="passage")
+    spent, held, _ = books()
+    assert held == 0
+    assert (spent > 0) == is_charged
+
+
+def test_the_built_in_model_gives_unit_vectors_of_its_own_size() -> None:
+    """The whole path once, with the real model."""
+    (vector,) = embeddings.embed(texts=["How do I embed the widget?"], kind="query")
+    assert len(vector) == 384
+    assert sum(value * value for value in vector) == pytest.approx(1.0, abs=1e-3)
+    assert embeddings.embed(texts=[]) == []
