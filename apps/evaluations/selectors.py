@@ -107,14 +107,6 @@ def find_neighbours(case: PlannedCase) -> tuple[UUID | None, UUID | None]:
     return near.get(case.position - 1), near.get(case.position + 1)
 
 
-def get_exchange(message_id: UUID) -> Any:
-    """The question, the answer and the rating of an answer in a conversation. Raises `NotFound`."""
-    # Loaded late until conversations offers it.
-    from apps.conversations import selectors as conversations
-
-    return conversations.get_exchange(message_id)
-
-
 def _verdicts() -> QuerySet[Result]:
     return Result.objects.select_related("evaluator").order_by("evaluator__position")
 

@@ -22,6 +22,22 @@ from tests.factories.tenants import make_tenant
 MODEL = "judge-and-jury"
 
 
+def make_rated_answer(question: str, answer: str, *, comment: str) -> UUID:
+    """A finished exchange of the ambient tenant that somebody rated down; returns the answer's id."""
+    from apps.assistants.services.assistants import create_assistant
+    from apps.conversations.models import Conversation, Generation, Message, Rating
+
+    assistant = create_assistant(name="Rated", instructions="Help people.")
+    conversation = Conversation.objects.create(assistant=assistant, channel="api")
+    asked = Message.objects.create(conversation=conversation, role="user", text=question)
+    said = Message.objects.create(conversation=conversation, role="assistant", text=answer)
+    Generation.objects.create(
+        conversation=conversation, question=asked, message=said, client_id="1", status="completed", text=answer
+    )
+    Rating.objects.create(message=said, value="down", comment=comment)
+    return UUID(str(said.id))
+
+
 @pytest.fixture
 def fake() -> Iterator[FakeProvider]:
     with FakeProvider() as provider:

@@ -13,6 +13,8 @@ from parley.errors import Conflict, Invalid, NotFound
 from parley.tenancy import tenant_tx
 from tests.fixtures import TenantWithKey
 
+from .conftest import make_rated_answer
+
 QUESTION = CaseSpec("How many seats?", (("15 seats", "fifteen seats"),), "pricing.md", "note")
 
 
@@ -81,11 +83,13 @@ def test_settings_of_an_evaluator_are_checked_by_its_kind(in_tenant_a: TenantWit
 
 def test_the_same_answer_becomes_a_case_once(in_tenant_a: TenantWithKey) -> None:
     dataset = datasets.create_dataset(name="Support")
-    message_id = uuid4()
+    message_id = make_rated_answer("How many seats?", "No idea.", comment="It is 15.")
     first = cases.add_case_from_message(dataset_id=dataset.id, message_id=message_id, case=QUESTION)
     again = cases.add_case_from_message(dataset_id=dataset.id, message_id=message_id, case=QUESTION)
     assert first.id == again.id
     assert first.source == "message"
+    with pytest.raises(NotFound):
+        cases.add_case_from_message(dataset_id=dataset.id, message_id=uuid4(), case=QUESTION)
 
 
 def test_another_tenant_reaches_nothing(two_tenants: tuple[TenantWithKey, TenantWithKey]) -> None:

@@ -19,7 +19,7 @@ from parley.tenancy import tenant_tx
 from tests.factories.tenants import add_member
 from tests.fixtures import TenantWithKey
 
-from .conftest import MODEL, Bench
+from .conftest import MODEL, Bench, make_rated_answer
 from .test_datasets import QUESTION
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "platform"])
@@ -116,6 +116,20 @@ def test_a_file_with_wrong_rows_names_each_and_imports_none(editor: Person, tena
     right = SimpleUploadedFile("cases.csv", b"question\nOne?\nTwo?\n")
     editor.post("case_import", {"file": right}, dataset_id=dataset.id)
     assert "Two?" in editor.get("dataset_detail", dataset_id=dataset.id)
+
+
+def test_a_rated_answer_becomes_a_case(editor: Person, tenant_a: TenantWithKey) -> None:
+    with tenant_tx(tenant_a.tenant.id):
+        message_id = make_rated_answer("How many seats?", "No idea.", comment="It is 15.")
+    editor.get("case_from_message", status=302, message_id=message_id)
+    with tenant_tx(tenant_a.tenant.id):
+        dataset = datasets.create_dataset(name="Support")
+    page = editor.get("case_from_message", message_id=message_id)
+    assert "No idea." in page
+    assert "It is 15." in page
+    filled = {"dataset": str(dataset.id), "question": "How many seats?", "expected_facts": "15 seats"}
+    editor.post("case_from_message", filled, message_id=message_id)
+    assert "Rated answer" in editor.get("dataset_detail", dataset_id=dataset.id)
 
 
 def test_the_form_of_an_evaluator_comes_from_its_kind(editor: Person, tenant_a: TenantWithKey) -> None:

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.core.files import File
 from django.db import transaction
 
+from apps.conversations import selectors as conversations
 from apps.evaluations import selectors
 from apps.evaluations.contracts import CaseSpec
 from apps.evaluations.enums import CaseSource
@@ -67,6 +68,7 @@ def add_case_from_message(*, dataset_id: UUID, message_id: UUID, case: CaseSpec)
     The same answer is in a data set at most once: repeating this returns the case that is there.
     Raises `NotFound` for an unknown message, otherwise like `add_case`.
     """
+    conversations.get_exchange(message_id)
     dataset = _lock_with_room(dataset_id, 1)
     row, _ = Case.objects.get_or_create(
         dataset=dataset,

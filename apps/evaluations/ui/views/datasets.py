@@ -10,6 +10,7 @@ from django.core.paginator import Page, Paginator
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
+from apps.conversations import selectors as conversations
 from apps.evaluations import selectors
 from apps.evaluations.models import Case, Dataset
 from apps.evaluations.services import case_files, cases, datasets
@@ -155,7 +156,7 @@ def case_import(request: TenantRequest, dataset_id: UUID) -> HttpResponse:
 @tenant_page({"GET": "evaluations.edit", "POST": "evaluations.edit"})
 def case_from_message(request: TenantRequest, message_id: UUID) -> HttpResponse:
     """Make a case from a rated answer: its question is copied, what is right is written down."""
-    exchange = selectors.get_exchange(message_id)
+    exchange = conversations.get_exchange(message_id)
     known = list(selectors.list_datasets())
     if not known:
         messages.info(request, "Make a data set first, then add the answer to it.")
