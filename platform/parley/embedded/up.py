@@ -4,33 +4,31 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from parley.embedded.application import Application
-from parley.embedded.children import Child, Program
+from parley.embedded.children import Child
 from parley.embedded.console import Console
 from parley.embedded.database_access import (
     DatabaseAccess,
-    embedded_access,
-    external_access,
     record_fingerprint,
     recorded_fingerprint,
 )
 from parley.embedded.folder import DataFolder, RunningParley, Secrets
+from parley.embedded.foundations import Foundations
 from parley.embedded.options import UpOptions
 from parley.embedded.ports import LOOPBACK, find_free_ports, may_listen
-from parley.embedded.postgres import PostgresCluster, existing_owner
 from parley.embedded.problems import CannotStart
 from parley.embedded.supervisor import StopRequested, Supervisor
-from parley.embedded.valkey import ValkeyServer
 
 # Generous: a first start on a slow disk. A second start takes seconds.
 _PATIENCE = 120.0
 _PORT_SECONDS = 0.5
+# Where `manage.py` in a second terminal looks; only there while everything runs.
+_LEFT_BEHIND = "environment.json"
 # Everything together, with the local model, and some air.
 _COMFORTABLE_MB = 1800
 
@@ -49,15 +47,14 @@ class Up:
         """Start everything, say so, and stay until a signal comes. Raises `CannotStart`."""
         self._folder.open(address=self._options.address)
         self._require_free_port()
-        with Supervisor(self._folder, self._console).running() as self._supervisor:
-            try:
+        try:
+            with Supervisor(self._folder, self._console).running() as self._supervisor:
                 self._start()
-            except StopRequested:
-                self._console.say("Stopped before Parley was ready")
-                return
-            self._supervisor.run_until_stopped()
-            self._console.say("Stopping …")
-        self._folder.forget("environment.json")
+                self._supervisor.run_until_stopped()
+        except StopRequested:
+            pass
+        finally:
+            self._folder.forget(_LEFT_BEHIND)
         self._console.say(f"Parley has stopped; your data is in {self._folder.path}")
 
     def _require_free_port(self) -> None:
@@ -74,14 +71,12 @@ class Up:
 
     def _start(self) -> None:
         secrets = self._folder.secrets()
-        postgres_port, valkey_port, model_port, embedder_port = find_free_ports(4)
-        cluster = self._start_postgres(postgres_port)
-        valkey_url, valkey = self._start_valkey(valkey_port, secrets)
+        foundations = Foundations(self._folder, self._supervisor, self._console)
+        valkey_url = foundations.start_valkey(secrets.valkey_password)
         env = self._shared_environment(secrets, valkey_url)
-        models = self._start_models(model_port, embedder_port, env)
-        access = self._open_database(cluster, secrets)
-        if valkey is not None:
-            self._supervisor.wait_ready(valkey, seconds=_PATIENCE)
+        models = self._start_models(env)
+        access = foundations.open_database(secrets.role_passwords)
+        foundations.wait_ready()
         self._leave_environment(env | access.for_migrating)
         is_unchanged = self._migrate(access, env)
         serving = env | access.for_serving
@@ -93,63 +88,6 @@ class Up:
         running = RunningParley(pid=os.getpid(), address=self._options.address, is_ready=True)
         self._show_ready(demo)
         self._folder.announce(running)
-
-    def _start_postgres(self, port: int) -> PostgresCluster | None:
-        if os.environ.get("DATABASE_URL"):
-            self._console.say("Using the PostgreSQL of DATABASE_URL")
-            return None
-        directory = self._folder.path / "postgres"
-        cluster = PostgresCluster(directory, port, user=existing_owner(directory))
-        if not cluster.is_initialised:
-            with self._console.step("Making the database files", "The database files are made"):
-                cluster.initialise()
-        self._wait_for_predecessor(cluster)
-        cluster.configure()
-        postgres = self._supervisor.start(
-            Program(
-                "postgres",
-                "database (PostgreSQL)",
-                cluster.argv,
-                cluster.environment,
-                cluster.directory,
-                cluster.is_ready,
-                stop_signal=signal.SIGINT,
-                death_signal=signal.SIGINT,
-                patience=30.0,
-                user=cluster.user,
-                is_foundation=True,
-            )
-        )
-        self._supervisor.wait_ready(postgres, seconds=_PATIENCE)
-        return cluster
-
-    def _wait_for_predecessor(self, cluster: PostgresCluster) -> None:
-        """After a kill -9 the last server may still be closing its files."""
-        deadline = time.monotonic() + 20.0
-        while (pid := cluster.running_pid) is not None:
-            if time.monotonic() > deadline:
-                raise CannotStart(
-                    f"Another PostgreSQL (pid {pid}) still uses {cluster.directory}. Stop it, then try again."
-                )
-            time.sleep(0.1)
-
-    def _start_valkey(self, port: int, secrets: Secrets) -> tuple[str, Child | None]:
-        external = os.environ.get("VALKEY_URL")
-        if external:
-            self._console.say("Using the Valkey of VALKEY_URL")
-            return external, None
-        server = ValkeyServer(self._folder.path / "valkey", port, secrets.valkey_password)
-        server.configure()
-        program = Program(
-            "valkey",
-            "message store (Valkey)",
-            server.argv,
-            {},
-            server.directory,
-            server.is_ready,
-            is_foundation=True,
-        )
-        return server.url, self._supervisor.start(program)
 
     def _shared_environment(self, secrets: Secrets, valkey_url: str) -> dict[str, str]:
         """What every process of Parley is told; what the person set wins over what was generated."""
@@ -172,8 +110,9 @@ class Up:
         without_keys = {name: value for name, value in os.environ.items() if not name.endswith("DATABASE_URL")}
         return generated | without_keys | told
 
-    def _start_models(self, model_port: int, embedder_port: int, env: dict[str, str]) -> list[Child]:
+    def _start_models(self, env: dict[str, str]) -> list[Child]:
         """Start what is wanted, and tell the others where it is (by adding to `env`)."""
+        model_port, embedder_port = find_free_ports(2)
         if self._options.has_local_model and (free := _free_memory_mb()) is not None and free < _COMFORTABLE_MB:
             self._console.say(
                 f"Only {free} MB of memory are free. If the machine becomes slow, start with --no-local-model"
@@ -185,15 +124,10 @@ class Up:
             env["PARLEY_LOCAL_MODEL_URL"] = f"http://{LOOPBACK}:{model_port}"
         return models
 
-    def _open_database(self, cluster: PostgresCluster | None, secrets: Secrets) -> DatabaseAccess:
-        if cluster is not None:
-            return embedded_access(cluster, secrets.role_passwords)
-        return external_access(os.environ["DATABASE_URL"], os.environ, secrets.role_passwords)
-
     def _leave_environment(self, env: Mapping[str, str]) -> None:
         """For `manage.py` in a second terminal: where everything is."""
         names = {name for name in env if name.startswith("PARLEY_")} | {"DATABASE_URL", "VALKEY_URL"}
-        self._folder.write_private("environment.json", {name: env[name] for name in sorted(names)})
+        self._folder.write_private(_LEFT_BEHIND, {name: env[name] for name in sorted(names)})
 
     def _migrate(self, access: DatabaseAccess, env: Mapping[str, str]) -> bool:
         """Bring the schema up to date; true when it already was."""

@@ -20,6 +20,7 @@ from parley.embedded.database_access import with_credentials
 from parley.embedded.folder import DataFolder
 from parley.embedded.os_user import OsUser, others_may_reach, package_for
 from parley.embedded.ports import find_free_port, find_free_ports, may_listen
+from parley.embedded.postgres import PostgresCluster
 from parley.embedded.problems import AlreadyRunning, CannotStart
 from tests.parley.embedded.running import environment, is_alive, until
 
@@ -201,3 +202,24 @@ def test_fingerprint_changes_with_the_code_and_nothing_else(tmp_path: Path) -> N
     assert application.schema_fingerprint() == before
     migration.write_text("second")
     assert application.schema_fingerprint() != before
+
+
+def test_interrupted_first_start_is_begun_again(tmp_path: Path) -> None:
+    """Half-made database files never pass for a database."""
+    cluster = PostgresCluster(tmp_path / "postgres", find_free_port())
+    half = tmp_path / "postgres.new"
+    half.mkdir()
+    (half / "PG_VERSION").write_text("18\n")
+    assert not cluster.is_initialised
+    cluster.initialise()
+    assert (cluster.directory / "global" / "pg_control").exists()
+    assert not half.exists()
+
+
+def test_number_of_an_earlier_server_may_be_somebody_elses_now(tmp_path: Path) -> None:
+    """After a reboot; waiting for that process would be waiting for ever."""
+    cluster = PostgresCluster(tmp_path, find_free_port(), user=None)
+    (tmp_path / "postmaster.pid").write_text(f"{os.getpid()}\n{tmp_path}\n")
+    assert cluster.running_pid is None
+    cluster.forget_predecessor()
+    assert not (tmp_path / "postmaster.pid").exists()
