@@ -25,7 +25,7 @@ down: .venv/installed-run ## stop a Parley that was started with --detach
 	@$(PYTHON) manage.py down $(ARGS)
 
 test: .venv/installed-dev ## the whole test suite, with a throw-away PostgreSQL and Valkey (ARGS="-k name")
-	@$(PYTHON) -m pytest -n 2 $(ARGS)
+	@$(PYTHON) -m pytest -n 2 --dist loadgroup $(ARGS)
 
 check: check-format check-lint check-types check-imports check-database ## formatting, lint, types, import contracts, migrations, deploy checks, row-level security
 
