@@ -21,7 +21,7 @@ _QUERY_THREADS = 2
 
 
 class _ShortTextCache:
-    """The vectors of the short texts that were needed last. A vector depends on its text alone, so tenants may share."""
+    """The vectors of the short texts that were needed last. Tenants may share: a vector depends on its text alone."""
 
     def __init__(self, size: int) -> None:
         self._size = size

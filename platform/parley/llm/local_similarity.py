@@ -12,7 +12,7 @@ log = structlog.get_logger(__name__)
 
 
 def local_similarity(question: str, texts: Sequence[str]) -> list[float] | None:
-    """Cosine of the question with each text; None when the embedder cannot be reached. Synchronous, some 7 ms a text."""
+    """Cosine of the question with each text; None when the embedder cannot be reached. Synchronous, 7 ms a text."""
     try:
         vectors = embed_short((question, *texts))
     except LlmError as error:

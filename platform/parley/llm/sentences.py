@@ -13,13 +13,14 @@ _HEADING = re.compile(r"^\s{0,3}#{1,6}\s+(.*?)\s*#*\s*$")
 _ITEM = re.compile(r"^(\s*)(?:[-*+•]|\d{1,3}[.)])\s+(.*)$")
 _RULE = re.compile(r"^[\s|:\-=*_]{3,}$")
 # A full stop after these ends no sentence; after the numbered ones only when a number follows.
-_ABBREVIATIONS = frozenset(
-    "e.g i.e etc vs cf approx dr mr mrs ms prof st inc ltd co dept est al jan feb mar apr jun jul aug sep sept oct nov dec"
-    " z.b bzw ca".split()
+_ABBREVIATION = re.compile(
+    r"e\.g|i\.e|etc|vs|cf|approx|dr|mr|mrs|ms|prof|st|inc|ltd|co|dept|est|al|z\.b|bzw|ca"
+    r"|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec",
+    re.IGNORECASE,
 )
-_NUMBERED = frozenset("no nos nr fig figs sec art vol p pp ch eq".split())
+_NUMBERED = re.compile(r"nos?|nr|figs?|sec|art|vol|pp?|ch|eq", re.IGNORECASE)
 _END = re.compile(
-    r"([.!?…]+)([\"'”’»)\]*_`]*)(\s+|$)|([。！？]+[”’」』）]*)(\s*)"  # noqa: RUF001  # full-width marks need no blank
+    r"([.!?…]+)([\"'”’»)\]*_`]*)(\s+|$)|([。！？]+[”’」』）]*)(\s*)"  # full-width marks need no blank
 )
 _CODE_SPAN = re.compile(r"(`+)(?:(?!\1).)+?\1", re.DOTALL)
 _OPENER = re.compile(r"[A-Z0-9À-ÞΑ-ΩА-Я\"'“‘«(\[*_`<$/.-]|[^\x00-\u024f]")  # other alphabets too
@@ -74,8 +75,8 @@ def _ends_sentence(text: str, match: re.Match[str], start: int) -> bool:
         return True
     word = text[start : match.start()].rsplit(" ", 1)[-1].lstrip("(\"'“")
     is_initial = len(word) == 1 and word.isupper()
-    is_numbered = word.lower() in _NUMBERED and follower.isdigit()
-    return word.lower() not in _ABBREVIATIONS and not is_initial and not is_numbered
+    is_numbered = follower.isdigit() and _NUMBERED.fullmatch(word)
+    return not (is_initial or is_numbered or _ABBREVIATION.fullmatch(word))
 
 
 def pieces_of(source: GroundingSource) -> list[Piece]:

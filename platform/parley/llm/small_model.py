@@ -65,7 +65,7 @@ def select_sentences(
 
 
 def compose_small_prompt(question: str, sentences: Sequence[Piece]) -> tuple[ChatMessage, ...]:
-    """The whole prompt: a prefix of some 190 tokens that never changes, then the text (best sentence last), then the question."""
+    """The whole prompt: a prefix of 250 tokens that never changes, the text (best sentence last), the question."""
     messages = [ChatMessage("system", _SYSTEM)]
     for text, asked, answer in _EXAMPLES:
         messages += [ChatMessage("user", _task(text, asked)), ChatMessage("assistant", answer)]

@@ -9,7 +9,7 @@ import pytest
 from parley.llm import Finished, LlmError, ModelTarget, TextDelta, Timeouts, chat, stream_chat
 from parley.llm.backends.sse import SseLines
 from parley.llm.fake import FakeProvider, Script
-from tests.parley.llm.requests import QUICK, a_request, events_of, outcome_of, soon, text_of
+from tests.parley.llm.requests import a_request, events_of, outcome_of, soon, text_of
 
 
 async def test_text_and_usage_arrive_as_the_provider_sent_them(fake: FakeProvider) -> None:
@@ -88,6 +88,13 @@ async def test_every_fault_ends_in_one_clean_error(
     assert "fake-key" not in f"{error!r}{error}"
     assert (text != "") is model.endswith("60tok")
     assert await soon(fake, lambda: fake.open_sockets <= 1)
+
+
+async def test_a_kept_connection_that_was_closed_meanwhile_is_no_fault(fake: FakeProvider) -> None:
+    """A server closes an idle connection just as it is used again: it never saw the request, so it is sent anew."""
+    await text_of(a_request(fake.target()))
+    fake.script("m", [Script(fault="refuse"), Script(text="second try")])
+    assert await text_of(a_request(fake.target("m"))) == "second try"
 
 
 async def test_a_closed_port_is_unreachable() -> None:
@@ -187,12 +194,13 @@ def test_events_are_cut_the_same_however_the_bytes_are_split() -> None:
 
 def test_an_endless_line_is_refused() -> None:
     reader = SseLines()
+    for _ in range(16):
+        reader.feed(b"x" * 65_536)
     with pytest.raises(LlmError) as caught:
-        for _ in range(40):
-            reader.feed(b"x" * 65_536)
+        reader.feed(b"x")
     assert caught.value.kind == "bad_response"
 
 
 def test_the_short_timeouts_of_these_tests_are_not_the_products() -> None:
-    assert Timeouts() == Timeouts(connect=5, first_token=20, between_tokens=30, total=300)
-    assert QUICK != Timeouts()
+    limits = Timeouts()
+    assert (limits.connect, limits.first_token, limits.between_tokens, limits.total) == (5, 20, 30, 300)

@@ -4,6 +4,7 @@ Its import takes seconds of CPU and 180 MB; `warm_litellm` does it ahead of time
 """
 
 import asyncio
+import importlib
 import os
 import threading
 from collections.abc import AsyncGenerator
@@ -43,6 +44,9 @@ _KINDS: tuple[tuple[str, LlmErrorKind, str], ...] = (
 )
 
 
+_CLASS_FOR_STATUS: dict[object, str] = {401: "AuthenticationError", 403: "PermissionDeniedError", 404: "NotFoundError"}
+
+
 @lru_cache(maxsize=1)
 def _litellm() -> Any:
     """LiteLLM, imported once, told not to download its price list, and silent."""
@@ -65,7 +69,9 @@ def warm_litellm() -> threading.Thread:
 def _warm() -> None:
     try:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
-        _litellm()
+        # The first call imports as much again as the import itself; this one goes nowhere.
+        _litellm().completion(model="gpt-4o", messages=[{"role": "user", "content": "warm"}], mock_response="warm")
+        importlib.import_module("openai.resources.chat.completions")
     except (ImportError, OSError) as error:
         log.warning("llm.litellm_not_warmed", error=type(error).__name__)
 
@@ -193,11 +199,22 @@ def embed(request: EmbedRequest) -> EmbedResult:
 
 
 def _mapped(error: Exception, model: str) -> LlmError:
-    names = {cls.__name__ for cls in type(error).__mro__}
-    for name, kind, sentence in _KINDS:
-        if name in names:
+    name = _name_of(error)
+    for known, kind, sentence in _KINDS:
+        if known == name:
             return LlmError(kind, sentence.format(model=model), retry_after=_retry_after(error))
     return LlmError("bad_response", f"{model} could not be called ({type(error).__name__}). Try again.")
+
+
+def _name_of(error: Exception) -> str:
+    """The class that says best what happened: LiteLLM files some errors under a class that is too general."""
+    names = [cls.__name__ for cls in type(error).__mro__]
+    name = next((known for known, _, _ in _KINDS if known in names), "")
+    if name == "BadRequestError":
+        return _CLASS_FOR_STATUS.get(getattr(error, "status_code", None), name)
+    if name == "InternalServerError" and "connection error" in str(error).lower():
+        return "APIConnectionError"
+    return name
 
 
 def _retry_after(error: Exception) -> float | None:

@@ -1,4 +1,4 @@
-"""Streams from servers that speak the OpenAI dialect, at a fortieth of what a general client library costs per token."""
+"""Streams from servers that speak the OpenAI dialect, at a fortieth of what a general library costs a token."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from parley.llm.backends.connections import session
+from parley.llm.backends.connections import ConnectionHistory, session
 from parley.llm.backends.estimates import estimated_usage
 from parley.llm.backends.faults import error_for_status, error_from_event, place
 from parley.llm.backends.sse import SseLines
@@ -19,6 +19,7 @@ from parley.llm.requests import ChatRequest
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 _MAX_ERROR_BODY = 65_536
+_MOST_STALE_CONNECTIONS = 4
 _REASONS: dict[str, FinishReason] = {
     "length": "length",
     "max_tokens": "length",
@@ -64,16 +65,9 @@ async def stream_chat(request: ChatRequest) -> AsyncGenerator[ChatEvent]:
 
 async def _open(request: ChatRequest, base_url: str, deadlines: "_Deadlines") -> aiohttp.ClientResponse:
     where = place(base_url)
-    pool = await session()
     try:
         async with asyncio.timeout(min(request.timeouts.first_token, request.timeouts.total)):
-            response = await pool.post(
-                f"{base_url.rstrip('/')}/chat/completions",
-                data=json.dumps(_body(request, base_url)).encode(),
-                headers=_headers(request.target.api_key),
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=request.timeouts.connect),
-            )
+            response = await _post(request, base_url)
             if response.status != 200:
                 await _raise_status(response, request, base_url)
     except aiohttp.ConnectionTimeoutError as error:
@@ -85,6 +79,27 @@ async def _open(request: ChatRequest, base_url: str, deadlines: "_Deadlines") ->
     except (aiohttp.ClientError, ConnectionError) as error:
         raise LlmError("unreachable", f"{where} closed the connection without an answer. Try again.") from error
     return response
+
+
+async def _post(request: ChatRequest, base_url: str) -> aiohttp.ClientResponse:
+    pool = await session()
+    body = json.dumps(_body(request, base_url)).encode()
+    for _ in range(_MOST_STALE_CONNECTIONS):
+        history = ConnectionHistory()
+        try:
+            return await pool.post(
+                f"{base_url.rstrip('/')}/chat/completions",
+                data=body,
+                headers=_headers(request.target.api_key),
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=request.timeouts.connect),
+                trace_request_ctx=history,
+            )
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError):
+            # A server may close a kept connection just as it is used again; then it never saw the request.
+            if not history.was_reused:
+                raise
+    raise aiohttp.ServerDisconnectedError
 
 
 async def _raise_status(response: aiohttp.ClientResponse, request: ChatRequest, base_url: str) -> None:

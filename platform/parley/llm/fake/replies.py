@@ -11,14 +11,20 @@ from parley.llm.tokens import count_tokens
 
 EMBEDDING_DIMENSIONS = 384
 
-_ERRORS: dict[str, tuple[int, str, str]] = {
-    "400": (400, "invalid_request_error", "unsupported_parameter"),
-    "401": (401, "invalid_request_error", "invalid_api_key"),
-    "404": (404, "invalid_request_error", "model_not_found"),
-    "429": (429, "rate_limit_error", "rate_limit_exceeded"),
-    "500": (500, "server_error", "internal_error"),
-    "503": (503, "server_error", "overloaded"),
-    "context": (400, "invalid_request_error", "context_length_exceeded"),
+# Status, type, code and words as OpenAI sends them: clients read the words, too.
+_ERRORS: dict[str, tuple[int, str, str, str]] = {
+    "400": (400, "invalid_request_error", "unsupported_parameter", "Unsupported parameter."),
+    "401": (401, "invalid_request_error", "invalid_api_key", "Incorrect API key provided: fake-***."),
+    "404": (404, "invalid_request_error", "model_not_found", "The model does not exist."),
+    "429": (429, "rate_limit_error", "rate_limit_exceeded", "Rate limit reached."),
+    "500": (500, "server_error", "internal_error", "The server had an error."),
+    "503": (503, "server_error", "overloaded", "The engine is currently overloaded."),
+    "context": (
+        400,
+        "invalid_request_error",
+        "context_length_exceeded",
+        "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens.",
+    ),
 }
 
 
@@ -31,8 +37,8 @@ def error_for(fault: str) -> tuple[int, bytes] | None:
     """Status and body of a fault that is answered with an HTTP error; None for all others."""
     if fault not in _ERRORS:
         return None
-    status, kind, code = _ERRORS[fault]
-    return status, compact({"error": {"message": f"scripted {fault}", "type": kind, "param": None, "code": code}})
+    status, kind, code, message = _ERRORS[fault]
+    return status, compact({"error": {"message": message, "type": kind, "param": None, "code": code}})
 
 
 def input_tokens(body: dict[str, Any]) -> int:

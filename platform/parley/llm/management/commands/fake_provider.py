@@ -8,7 +8,7 @@ from parley.llm.fake import FakeProvider
 
 
 class Command(BaseCommand):
-    """`manage.py fake_provider --port 9009`, then use base address `http://127.0.0.1:9009/v1` and model `fake-20tps`."""
+    """`manage.py fake_provider --port 9009`, then base address `http://127.0.0.1:9009/v1`, model `fake-20tps`."""
 
     help = "Serve the OpenAI dialect with scripted answers (model names such as fake-20tps-100tok, fake-429, fake-cut)."
     requires_system_checks: list[str] = []
