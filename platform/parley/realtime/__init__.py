@@ -3,7 +3,7 @@
 from parley.realtime.connection import get_hub, shut_hub
 from parley.realtime.events import Event, Item, Snapshot, SnapshotLoader
 from parley.realtime.hub import Hub, Writer
-from parley.realtime.offline import append_events, read_events
+from parley.realtime.offline import append_event, read_events
 
 __all__ = [
     "Event",
@@ -12,7 +12,7 @@ __all__ = [
     "Snapshot",
     "SnapshotLoader",
     "Writer",
-    "append_events",
+    "append_event",
     "get_hub",
     "read_events",
     "shut_hub",

@@ -1,4 +1,4 @@
-"""Reading and closing a log without an event loop: for recovery, in whichever process it happens."""
+"""The event log for code outside an event loop: sweepers that close what a dead process left open."""
 
 from __future__ import annotations
 
@@ -7,32 +7,31 @@ from typing import Any
 import structlog
 from django.conf import settings
 from redis import Redis
-from redis.exceptions import RedisError
 
 from parley.realtime.events import Event
-from parley.realtime.log import APPEND_SCRIPT, append_arguments, decode_entries
+from parley.realtime.log import APPEND_SCRIPT, FAULTS, append_arguments, decode_entries
 
 log = structlog.get_logger(__name__)
 
 
-def read_events(key: str) -> list[Event]:
-    """All events that the log of a stream still has; empty when it cannot be asked."""
+def read_events(key: str) -> list[Event] | None:
+    """All events that the log of a stream still has; None when it cannot be asked."""
     try:
         with _connect() as client:
             entries: Any = client.xrange(key)
-    except (RedisError, OSError) as error:
+    except FAULTS as error:
         log.warning("realtime.read_failed", error=type(error).__name__)
-        return []
+        return None
     return decode_entries(entries, 0)
 
 
 def append_event(key: str, *, attempt: int, event: Event) -> None:
-    """Add one event to a log and ring its doorbell. Failing is harmless: readers look at the row anyway."""
+    """Add one event to a log and ring its doorbell. Failing is harmless: readers look at the rows anyway."""
     keys, arguments = append_arguments([(key, attempt, event)])
     try:
         with _connect() as client:
             client.eval(APPEND_SCRIPT, len(keys), *keys, *arguments)
-    except (RedisError, OSError) as error:
+    except FAULTS as error:
         log.warning("realtime.append_failed", error=type(error).__name__)
 
 

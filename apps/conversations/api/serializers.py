@@ -1,0 +1,32 @@
+"""Bodies that the JSON door accepts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from apps.conversations.services.messages import MAX_CHARACTERS, MAX_CLIENT_ID
+
+
+class StartBody(serializers.Serializer[Any]):
+    """`assistant`: slug or id."""
+
+    assistant = serializers.CharField(max_length=100)
+
+
+class SendBody(serializers.Serializer[Any]):
+    """`client_id`: new for each message; the same one again gives the same answer."""
+
+    text = serializers.CharField(max_length=MAX_CHARACTERS, trim_whitespace=False)
+    client_id = serializers.CharField(max_length=MAX_CLIENT_ID)
+
+
+class RegenerateBody(serializers.Serializer[Any]):
+    client_id = serializers.CharField(max_length=MAX_CLIENT_ID)
+
+
+class RatingBody(serializers.Serializer[Any]):
+    value = serializers.CharField(max_length=8)
+    reasons = serializers.ListField(child=serializers.CharField(max_length=40), required=False, default=list)
+    comment = serializers.CharField(required=False, default="", allow_blank=True)

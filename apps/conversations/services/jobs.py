@@ -1,0 +1,80 @@
+"""What one run needs to know, gathered once, so that it holds no row and no transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from apps.assistants import selectors as assistants
+from apps.assistants.contracts import Turn, VersionSpec
+from apps.assistants.policies import require_may_answer
+from apps.conversations import selectors
+from apps.conversations.models import Conversation, Generation
+from apps.gateway import selectors as gateway
+from apps.gateway.contracts import Hold, ResolvedRoute
+from parley.tenancy import require_tenant_id
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One attempt of one generation. `after` is the number of the last event that exists already."""
+
+    tenant_id: UUID
+    conversation_id: UUID
+    generation_id: UUID
+    question_id: UUID
+    message_id: UUID
+    attempt: int
+    question: str
+    history: tuple[Turn, ...]
+    spec: VersionSpec
+    route: ResolvedRoute
+    hold: Hold | None = None
+    after: int = 0
+
+
+def spec_of(conversation: Conversation, overrides: dict[str, Any]) -> VersionSpec:
+    """The state of the assistant that answers here. Raises `NotFound`, `Conflict` (paused, unpublished)."""
+    if conversation.version_id is None:
+        spec = assistants.get_draft_spec(conversation.assistant_id)
+    else:
+        require_may_answer(assistants.get_assistant(conversation.assistant_id))
+        spec = assistants.get_version_spec(conversation.version_id)
+    return _overridden(spec, overrides)
+
+
+def _overridden(spec: VersionSpec, overrides: dict[str, Any]) -> VersionSpec:
+    changes: dict[str, Any] = {}
+    if overrides.get("instructions"):
+        changes["instructions"] = f"{spec.instructions}\n\n{overrides['instructions']}"
+    if overrides.get("max_output_tokens"):
+        changes["max_output_tokens"] = min(spec.max_output_tokens, int(overrides["max_output_tokens"]))
+    if overrides.get("temperature") is not None:
+        changes["temperature"] = float(overrides["temperature"])
+    return replace(spec, **changes) if changes else spec
+
+
+def history_of(generation: Generation) -> tuple[Turn, ...]:
+    """The turns before the question: the request's own, or those of the conversation."""
+    if "history" in generation.overrides:
+        return tuple(Turn(turn["role"], turn["text"]) for turn in generation.overrides["history"])
+    return selectors.history_before(generation.question)
+
+
+def job_of(generation: Generation, *, after: int) -> Job:
+    """Everything for a claimed generation. Raises what `spec_of` and `resolve_route` raise."""
+    spec = spec_of(generation.conversation, generation.overrides)
+    return Job(
+        tenant_id=require_tenant_id(),
+        conversation_id=generation.conversation_id,
+        generation_id=generation.id,
+        question_id=generation.question_id,
+        message_id=generation.message_id,
+        attempt=generation.attempt,
+        question=generation.question.text,
+        history=history_of(generation),
+        spec=spec,
+        route=gateway.resolve_route(purpose="chat", model_id=spec.model_id),
+        after=after,
+    )

@@ -1,0 +1,155 @@
+"""Taking a message: one transaction for question, empty answer, run and money; the run starts after commit."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from apps.assistants.runtime import estimate
+from apps.conversations import selectors
+from apps.conversations.contracts import Accepted
+from apps.conversations.enums import GenerationStatus, MessageRole
+from apps.conversations.frames import clean
+from apps.conversations.models import Conversation, Generation, Message
+from apps.conversations.services import runner
+from apps.conversations.services.jobs import Job, history_of, spec_of
+from apps.gateway import selectors as gateway
+from apps.gateway.services import holds
+from parley.db import uuid7
+from parley.errors import Conflict, Invalid, NotFound
+from parley.tenancy import require_tenant_id
+
+MAX_CHARACTERS = 20_000
+MAX_CLIENT_ID = 100
+TITLE_CHARACTERS = 80
+LEASE = timedelta(seconds=20)
+
+
+def send_message(
+    *, conversation_id: UUID, text: str, client_id: str, overrides: dict[str, Any] | None = None
+) -> Accepted:
+    """Take a visitor's message and start its answer when the transaction commits.
+
+    Runs inside the caller's `tenant_tx`. Safe to repeat: the same `client_id` gives the same pair (S-06).
+    Raises `Invalid` (empty, too long), `Conflict` (an answer is under way, assistant paused), `OverBudget`.
+    """
+    text = clean(text).strip()
+    _require_sendable(text, client_id)
+    conversation = _lock(conversation_id)
+    earlier = _accepted_before(conversation, client_id)
+    if earlier is not None:
+        return earlier
+    _require_idle(conversation)
+    question = Message.objects.create(conversation=conversation, role=MessageRole.USER, text=text)
+    if not conversation.title:
+        conversation.title = text[:TITLE_CHARACTERS].partition("\n")[0]
+    return _begin(conversation, question, client_id, overrides or {})
+
+
+def regenerate(*, message_id: UUID, client_id: str) -> Accepted:
+    """Answer the question of an answer again; the earlier answer is kept behind the new one.
+
+    Runs inside the caller's `tenant_tx`. Safe to repeat by `client_id`. Raises as `send_message` does, and
+    `Conflict` for an answer that is not the last one.
+    """
+    former = Generation.objects.select_related("question").filter(message_id=message_id).first()
+    if former is None:
+        raise NotFound("There is no such answer.")
+    conversation = _lock(former.conversation_id)
+    earlier = _accepted_before(conversation, client_id)
+    if earlier is not None:
+        return earlier
+    _require_idle(conversation)
+    if Message.objects.filter(conversation=conversation, id__gt=message_id, replaced_by=None).exists():
+        raise Conflict("Only the last answer can be written again.")
+    accepted = _begin(conversation, former.question, client_id, former.overrides)
+    Message.objects.filter(id=message_id).update(replaced_by=accepted.message_id)
+    return accepted
+
+
+def _require_sendable(text: str, client_id: str) -> None:
+    if not text:
+        raise Invalid("The message is empty.", errors={"text": ["Write something first."]})
+    if len(text) > MAX_CHARACTERS:
+        sentence = f"A message may have at most {MAX_CHARACTERS:,} characters; this one has {len(text):,}."
+        raise Invalid(sentence, errors={"text": [sentence]})
+    if not client_id or len(client_id) > MAX_CLIENT_ID:
+        raise Invalid(
+            "Send a client_id of 1 to 100 characters that is new for each message.",
+            errors={"client_id": ["Must have 1 to 100 characters."]},
+        )
+
+
+def _lock(conversation_id: UUID) -> Conversation:
+    """The row lock makes parallel sends of one conversation wait for each other."""
+    conversation = Conversation.objects.select_for_update().filter(id=conversation_id).first()
+    if conversation is None:
+        raise NotFound("There is no such conversation.")
+    return conversation
+
+
+def _accepted_before(conversation: Conversation, client_id: str) -> Accepted | None:
+    generation = Generation.objects.filter(conversation=conversation, client_id=client_id).first()
+    if generation is None:
+        return None
+    return Accepted(conversation.id, generation.message_id, generation.id, is_new=False)
+
+
+def _require_idle(conversation: Conversation) -> None:
+    if selectors.find_open_generation(conversation.id) is not None:
+        raise Conflict("An answer is still being written. Wait until it ends or stop it, then send again.")
+
+
+def _begin(conversation: Conversation, question: Message, client_id: str, overrides: dict[str, Any]) -> Accepted:
+    now = timezone.now()
+    spec = spec_of(conversation, overrides)
+    route = gateway.resolve_route(purpose="chat", model_id=spec.model_id)
+    answer = Message.objects.create(conversation=conversation, role=MessageRole.ASSISTANT)
+    conversation.last_message_at = now
+    conversation.save(update_fields=["title", "last_message_at"])
+    # A process that runs generations claims its own at once; otherwise the row waits for one that does.
+    is_ours = runner.is_running()
+    call_id = uuid7()
+    generation = Generation.objects.create(
+        conversation=conversation,
+        question=question,
+        message=answer,
+        client_id=client_id,
+        overrides=overrides,
+        call_id=call_id,
+        status=GenerationStatus.RUNNING if is_ours else GenerationStatus.QUEUED,
+        attempt=1 if is_ours else 0,
+        lease_until=now + LEASE if is_ours else None,
+        started_at=now if is_ours else None,
+    )
+    history = history_of(generation)
+    most = estimate(spec, question.text, history)
+    hold = holds.reserve(
+        call_id=call_id,
+        purpose="chat",
+        choice=route.preferred,
+        input_tokens=most.input_tokens,
+        max_output_tokens=most.max_output_tokens,
+        assistant_id=spec.assistant_id,
+        conversation_id=conversation.id,
+    )
+    job = Job(
+        tenant_id=require_tenant_id(),
+        conversation_id=conversation.id,
+        generation_id=generation.id,
+        question_id=question.id,
+        message_id=answer.id,
+        attempt=1,
+        question=question.text,
+        history=history,
+        spec=spec,
+        route=route,
+        hold=hold,
+    )
+    if is_ours:
+        transaction.on_commit(lambda: runner.start(job))
+    return Accepted(conversation.id, answer.id, generation.id, is_new=True)
