@@ -256,6 +256,23 @@ async def test_after_three_calls_the_model_is_given_up(tenant_id: UUID, fake: Fa
     assert len(fake.calls) == 3
 
 
+async def test_a_model_that_keeps_failing_is_passed_over_at_once(tenant_id: UUID, fake: FakeProvider) -> None:
+    """S-11: after five failures its visitors get the next model without waiting; its hold is given back."""
+    fake.script("down", Script(fault="503", retry_after=None))
+    down, sound = make_choice(fake.target("down")), make_choice(fake.target("fake-3tok"))
+    for _ in range(2):
+        assert (await listen(down, sound)).problem is None
+    asked = len([call for call in fake.calls if call.model == "down"])
+    hold = await take(down)
+    heard = await listen(down, sound, hold=hold)
+    assert heard.problem is None
+    assert len([call for call in fake.calls if call.model == "down"]) == asked == 6
+    assert (await require_closed_books()).states[hold.call_id] == "released"
+    # With nobody else to ask, it is asked all the same.
+    assert isinstance((await listen(down)).problem, Unavailable)
+    assert len([call for call in fake.calls if call.model == "down"]) > asked
+
+
 async def test_a_long_retry_after_goes_to_the_next_model_at_once(tenant_id: UUID, fake: FakeProvider) -> None:
     fake.script("busy", Script(fault="429", retry_after="30"))
     heard = await listen(make_choice(fake.target("busy")), make_choice(fake.target("fake-3tok")))

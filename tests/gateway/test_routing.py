@@ -11,6 +11,7 @@ from apps.gateway.contracts import Price
 from apps.gateway.enums import PriceOrigin
 from apps.gateway.prices import price_of
 from apps.gateway.routing.addresses import literal_address, objection_to_addresses, objection_to_url
+from apps.gateway.routing.breaker import Breaker
 from apps.gateway.routing.catalog import KNOWN_PROVIDERS, price_list_name
 from apps.gateway.routing.chain import order_choices
 from apps.gateway.routing.failures import MAX_ATTEMPTS, is_free, pause_before_retry
@@ -122,3 +123,28 @@ def test_the_list_prices_models_of_the_companies_and_nothing_else() -> None:
     assert price("https://api.openai.com/v1", "no-such-model") == (None, PriceOrigin.UNKNOWN)
     assert price("http://10.0.0.5:8000/v1", "gpt-4o-mini") == (None, PriceOrigin.UNKNOWN)
     assert price_of(kind="local", litellm_provider="", base_url="", model_name="x", own=None)[1] == PriceOrigin.FREE
+
+
+def test_a_model_that_keeps_failing_is_left_alone_and_probed_once() -> None:
+    """S-11: nobody waits for the sixth silence; after the pause one call finds out."""
+    breaker = Breaker()
+    for second in range(4):
+        breaker.failed("m", float(second))
+        assert breaker.allows("m", float(second))
+    breaker.failed("m", 4.0)
+    assert not breaker.allows("m", 5.0)
+    assert breaker.allows("other", 5.0)
+    assert breaker.allows("m", 34.1)
+    assert not breaker.allows("m", 34.2)
+    breaker.failed("m", 40.0)
+    assert not breaker.allows("m", 69.0)
+    assert breaker.allows("m", 70.1)
+    breaker.worked("m")
+    assert breaker.allows("m", 70.2)
+
+
+def test_failures_far_apart_do_not_add_up() -> None:
+    breaker = Breaker()
+    for minute in range(10):
+        breaker.failed("m", minute * 60.0)
+        assert breaker.allows("m", minute * 60.0)

@@ -6,6 +6,7 @@ This is the only layer that repeats calls. It never holds a transaction while a 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from apps.gateway.contracts import (
     ResolvedRoute,
 )
 from apps.gateway.routing import failures
+from apps.gateway.routing.breaker import Breaker
 from apps.gateway.services import addresses, holds
 from parley.db import in_thread, uuid7
 from parley.errors import Invalid, OverBudget, Problem, Unavailable
@@ -40,12 +42,14 @@ from parley.llm import (
     count_tokens,
     stream_chat,
 )
-from parley.tenancy import tenant_tx
+from parley.tenancy import require_tenant_id, tenant_tx
 
 log = structlog.get_logger(__name__)
 
 # What a chat model's own wrapping of each message costs, about.
 _TOKENS_PER_MESSAGE = 4
+
+_breaker = Breaker()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,7 @@ async def stream(
         assistant_id=assistant_id,
         conversation_id=conversation_id,
     )
-    choices = [choice for choice in route.choices if grounding is not None or not choice.is_extractive]
+    choices = _askable(route, grounding)
     first_failure: Problem | None = None
     if hold is not None and not (choices and _pays_for(hold, choices[0], question.timeouts)):
         await in_thread(_release, hold.call_id)
@@ -205,8 +209,11 @@ class _Attempt:
                     async for event in events:
                         yield event
                 self.failure = None
+                _breaker.worked(_circuit(self.choice))
                 return
             except LlmError as error:
+                if error.is_retryable:
+                    _breaker.failed(_circuit(self.choice), time.monotonic())
                 pause = await self._give_up_or_pause(error, number)
             if pause is None:
                 return
@@ -255,6 +262,17 @@ class _Attempt:
         elif pause is None:
             await in_thread(_release, call_id)
         return pause
+
+
+def _askable(route: ResolvedRoute, grounding: Grounding | None) -> list[ModelChoice]:
+    """The models worth asking: quotes need sources, and what keeps failing is passed over while others are left."""
+    possible = [choice for choice in route.choices if grounding is not None or not choice.is_extractive]
+    now = time.monotonic()
+    return [choice for choice in possible if _breaker.allows(_circuit(choice), now)] or possible
+
+
+def _circuit(choice: ModelChoice) -> tuple[UUID, UUID]:
+    return require_tenant_id(), choice.model_id
 
 
 def _pays_for(hold: Hold, choice: ModelChoice, timeouts: Timeouts) -> bool:
