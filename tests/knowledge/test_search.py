@@ -222,9 +222,11 @@ def crowd(db: None, make_base: Make) -> list[tuple[TenantWithKey, Any, Matrix, l
 
 
 def test_every_tenant_gets_its_true_neighbours(crowd: list[tuple[TenantWithKey, Any, Matrix, list[UUID]]]) -> None:
-    """T-13: min(k, rows) results, equal to brute force, for questions near one's own and near others' passages.
+    """T-13: min(k, rows) results, equal to brute force, for questions near one's own and near others'
+    passages.
 
-    The two largest tenants take the index path (its threshold is lowered for the test), the others the exact one.
+    The two largest tenants take the index path (its threshold is lowered for the test), the others the exact
+    one.
     """
     questions = _unit(np.vstack([_cloud(seed, 4) for seed in range(5)]))
     for owner, base, rows, ids in crowd:
@@ -283,6 +285,23 @@ def test_the_plan_of_a_small_tenant_reads_only_its_own_rows(
     assert "knowledge_chunkvector_hnsw" not in plan
     assert "knowledge_chunkvector_base" in plan
     assert "Seq Scan" not in plan
+
+
+def test_what_is_scanned_lies_in_line(db: None) -> None:
+    """The migration's storage settings: no vector and no terms are fetched from a second place."""
+    wanted = {
+        ("knowledge_chunkvector", "embedding"): "p",
+        ("knowledge_chunkterms", "terms"): "m",
+        ("knowledge_originalfile", "content"): "e",
+    }
+    with connection.cursor() as cursor:
+        for (table, column), storage in wanted.items():
+            cursor.execute(
+                "SELECT attstorage FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid"
+                " WHERE relname = %s AND attname = %s",
+                [table, column],
+            )
+            assert cursor.fetchone() == (storage,), f"{table}.{column}"
 
 
 def _document_id(base: Any) -> UUID:

@@ -411,7 +411,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="chunkvector",
-            index=models.Index(fields=["tenant", "knowledge_base"], name="knowledge_chunkvector_base"),
+            index=models.Index(
+                fields=["tenant", "knowledge_base"],
+                include=["chunk", "embedding"],
+                name="knowledge_chunkvector_base",
+            ),
         ),
         migrations.AddIndex(
             model_name="chunkvector",
@@ -558,5 +562,16 @@ class Migration(migrations.Migration):
                 name="knowledge_originalfile_document_version_tenant_fk",
                 to_table="knowledge_documentversion",
             ),
+        ),
+        # Vectors and terms are scanned row by row: in line, uncompressed, never a second look-up per row.
+        # Original files are compressed formats already.
+        migrations.RunSQL(
+            sql=[
+                "ALTER TABLE knowledge_chunkvector ALTER COLUMN embedding SET STORAGE PLAIN",
+                "ALTER TABLE knowledge_chunkterms ALTER COLUMN terms SET STORAGE MAIN",
+                "ALTER TABLE knowledge_chunkterms SET (toast_tuple_target = 8160)",
+                "ALTER TABLE knowledge_originalfile ALTER COLUMN content SET STORAGE EXTERNAL",
+            ],
+            reverse_sql=migrations.RunSQL.noop,
         ),
     ]

@@ -17,9 +17,13 @@ from django.db import connection
 
 from parley.tenancy import require_tenant_id
 
-EXACT_UP_TO = 20_000
-EF_SEARCH = 200
-MAX_SCAN_TUPLES = 100_000
+# Half a microsecond a passage: 25 ms at this size, and no answer is missed. The index is faster from a few
+# thousand on, but its recall suffers where a tenant's subjects are not everybody's (measured: .91 at the
+# settings below).
+EXACT_UP_TO = 50_000
+EF_SEARCH = 800
+MAX_SCAN_TUPLES = 200_000
+_OVERFETCH = 4
 
 # OFFSET 0 keeps the planner from answering the inner query in index order.
 _EXACT = """
@@ -28,13 +32,16 @@ SELECT chunk_id, distance FROM (
     WHERE tenant_id = %(tenant)s AND knowledge_base_id = ANY(%(bases)s) OFFSET 0
 ) AS compared ORDER BY distance, chunk_id LIMIT %(limit)s
 """
+# The relaxed scan returns its rows only nearly in order: more are fetched, then sorted.
 _INDEXED = """
-SELECT chunk_id, embedding <#> %(vector)s::halfvec(384) AS distance FROM knowledge_chunkvector
-WHERE tenant_id = %(tenant)s AND knowledge_base_id = ANY(%(bases)s)
-ORDER BY embedding <#> %(vector)s::halfvec(384) LIMIT %(limit)s
+SELECT chunk_id, distance FROM (
+    SELECT chunk_id, embedding <#> %(vector)s::halfvec(384) AS distance FROM knowledge_chunkvector
+    WHERE tenant_id = %(tenant)s AND knowledge_base_id = ANY(%(bases)s)
+    ORDER BY embedding <#> %(vector)s::halfvec(384) LIMIT %(candidates)s
+) AS nearby ORDER BY distance, chunk_id LIMIT %(limit)s
 """
 _SETTINGS = f"""
-SET LOCAL hnsw.iterative_scan = 'strict_order';
+SET LOCAL hnsw.iterative_scan = 'relaxed_order';
 SET LOCAL hnsw.ef_search = {EF_SEARCH};
 SET LOCAL hnsw.max_scan_tuples = {MAX_SCAN_TUPLES};
 """
@@ -61,6 +68,7 @@ def find_by_vector(
         "bases": list(knowledge_base_ids),
         "vector": vector,
         "limit": limit,
+        "candidates": limit * _OVERFETCH,
     }
     if total > exact_up_to:
         found = _fetch(_INDEXED, values, settings=_SETTINGS)
