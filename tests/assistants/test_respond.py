@@ -213,7 +213,7 @@ async def test_a_follow_up_is_searched_with_the_question_before(fake: FakeProvid
     assert [message["role"] for message in fake.calls[-1].body["messages"]] == ["system", "user", "assistant", "user"]
 
 
-SMALL = {"reads_slowly": True, "context_tokens": 2_048, "max_output_tokens": 512}
+SMALL: dict[str, Any] = {"reads_slowly": True, "context_tokens": 2_048, "max_output_tokens": 512}
 SEATS = "How many seats are in the Team plan?"
 
 

@@ -1,5 +1,6 @@
 """Drafts, versions that never change, the pointer visitors follow, and what an audit keeps of it."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -245,7 +246,7 @@ def test_another_tenant_sees_and_changes_nothing(two_tenants: Any) -> None:
         assistant = make_assistant()
         version = versions.publish(assistant_id=assistant.id)
     with tenant_tx(birch.tenant.id):
-        calls = [
+        calls: list[Callable[[], object]] = [
             lambda: selectors.get_assistant(assistant.id),
             lambda: selectors.get_assistant("guide"),
             lambda: selectors.get_version_spec(version.id),
