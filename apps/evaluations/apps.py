@@ -7,3 +7,9 @@ class EvaluationsConfig(AppConfig):
     name = "apps.evaluations"
     label = "evaluations"
     verbose_name = "Evaluations"
+
+    def ready(self) -> None:
+        from apps.evaluations.ui.dashboard_card import evaluation_card
+        from parley.web.dashboard import register_card
+
+        register_card(evaluation_card, order=60)

@@ -217,6 +217,9 @@ def test_an_experiment_is_planned_run_and_read(bench: Bench, fake: FakeProvider,
         (experiment,) = selectors.list_experiments()
         first, _ = selectors.list_planned_cases(experiment.id)
     assert "First look" in tester.get("experiment_list")
+    dashboard = tester.client.get("/t/acme/").content.decode()
+    assert "Latest experiment" in dashboard
+    assert "1 of 2" in dashboard
     page = tester.get("experiment_detail", experiment_id=experiment.id)
     assert "hx-trigger" not in page.split('id="live"')[1].split(">")[0]
     assert "<script>alert" not in page
