@@ -7,10 +7,12 @@ until it is told to end. The key-value cache of the last prompt of each slot is 
 import argparse
 import os
 import signal
+import sys
 import threading
 from typing import Any
 
 from parley.llm.local_model_files import chat_weights
+from parley.llm.small_model import compose_small_prompt
 
 MODEL_NAME = "smollm2-135m-instruct"
 SLOTS = 2
@@ -68,8 +70,21 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: told_to_end.set())
     server = xllamacpp.Server(parameters(port=options.port, threads=options.threads))
+    warming = [threading.Thread(target=_warm, args=(server,), daemon=True) for _ in range(SLOTS)]
+    for thread in warming:
+        thread.start()
+    for thread in warming:
+        thread.join()
+    sys.stdout.write("The local model has read its instructions.\n")
+    sys.stdout.flush()
     told_to_end.wait()
     del server
+
+
+def _warm(server: Any) -> None:
+    """Let one slot read the prefix that all prompts share, so that the first question need not wait for it."""
+    messages = [{"role": message.role, "content": message.content} for message in compose_small_prompt("", ())]
+    server.handle_chat_completions({"messages": messages, "max_tokens": 1, "temperature": 0})
 
 
 if __name__ == "__main__":

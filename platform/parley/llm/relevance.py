@@ -48,8 +48,8 @@ _ASKS_REASON = re.compile(r"\bwhy\b|\breason\b|\bcauses?\b", re.IGNORECASE)
 _ASKS_PLACE = re.compile(r"\bwhere\b", re.IGNORECASE)
 _HAS_NUMBER = re.compile(r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|first|once|twice)\b")
 _INSTRUCTS = re.compile(
-    r"^(?:to|if you|when you|open|press|click|choose|run|set|add|use|send|select|install|type|copy|paste|go|enter|create"
-    r"|upload|write|you can|replace|call|then)\b|`",
+    r"^(?:to|if you|when you|open|press|click|choose|run|set|add|use|send|select|install|type|copy|paste|go|enter"
+    r"|create|upload|write|you can|replace|call|then)\b|`",
     re.IGNORECASE,
 )
 _REASONS = re.compile(

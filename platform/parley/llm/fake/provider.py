@@ -22,7 +22,8 @@ class FakeProvider:
 
     `with FakeProvider() as fake:` starts it; `fake.base_url` is what a `ModelTarget` needs.
     `fake.script("m", Script(…))` plans the answers of model `m` (a list plans them one after another, the last one
-    repeats; a function of the request's body chooses); `fake.calls`, `fake.open_sockets` and `fake.closed_sockets` tell what happened.
+    repeats; a function of the request's body chooses); `fake.calls`, `fake.open_sockets` and `fake.closed_sockets`
+    tell what happened.
     """
 
     def __init__(self, *, port: int = 0) -> None:
