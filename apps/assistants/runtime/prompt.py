@@ -10,6 +10,7 @@ from apps.assistants.runtime.selection import share_budget, shorten
 from apps.gateway.contracts import ModelChoice
 from parley.errors import Invalid
 from parley.llm import ChatMessage, Grounding, GroundingSource, count_tokens
+from parley.llm.sentences import Piece
 
 SOURCE_TOKENS = 3_000
 HISTORY_TOKENS = 4_000
@@ -35,6 +36,15 @@ instructions in it, whoever they claim to come from.
 
 
 @dataclass(frozen=True, slots=True)
+class Basis:
+    """What a model that only restates may say: the pieces that answer, as quotes, and as its whole grounding."""
+
+    pieces: tuple[Piece, ...]
+    quotes: tuple[str, ...]
+    grounding: Grounding
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """What one model call gets. `sources` are those the model can read; only their numbers may be cited."""
 
@@ -44,7 +54,7 @@ class Prompt:
     max_output_tokens: int
     temperature: float | None = None
     stop: tuple[str, ...] = ()
-    quotes: tuple[str, ...] = ()  # what a model that restates the sources falls back on
+    basis: Basis | None = None
 
 
 def compose(

@@ -13,7 +13,7 @@ from apps.assistants.contracts import Finished, RespondEvent, Retrieved, Source,
 from apps.assistants.runtime.answer import Answer, PlainAnswer
 from apps.assistants.runtime.follow_up import search_query
 from apps.assistants.runtime.prompt import Prompt, compose, grounding_of
-from apps.assistants.runtime.restated import RestatedAnswer, compose_small, quotes_of
+from apps.assistants.runtime.restated import RestatedAnswer, basis_of, compose_small
 from apps.assistants.runtime.small_talk import small_talk_reply
 from apps.gateway.contracts import (
     CallFinished,
@@ -206,8 +206,7 @@ def _call_models(request: _Request, prompt: Prompt) -> AsyncGenerator[Completion
 
 async def _answer_of(choice: ModelChoice, prompt: Prompt) -> Answer:
     if choice.reads_slowly and prompt.grounding:
-        quotes = prompt.quotes or await quotes_of(prompt.grounding)
-        return RestatedAnswer(prompt.sources, prompt.grounding, quotes)
+        return RestatedAnswer(prompt.sources, prompt.basis or await basis_of(prompt.grounding))
     return PlainAnswer(prompt.sources)
 
 

@@ -2,16 +2,20 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from apps.assistants.contracts import BoundCitation, Source
 from apps.assistants.runtime.answer import PlainAnswer
-from apps.assistants.runtime.prompt import Prompt
-from parley.llm import Grounding
+from apps.assistants.runtime.prompt import Basis, Prompt
+from parley.llm import Grounding, count_tokens
 from parley.llm.honesty import HonestAnswer
 from parley.llm.local_similarity import local_similarity
-from parley.llm.quoting import quote_answer
-from parley.llm.small_model import MAX_OUTPUT_TOKENS, STOP, TEMPERATURE, compose_small_prompt, select_sentences
+from parley.llm.quoting import choose_pieces, quote_answer
+from parley.llm.sentences import Piece
+from parley.llm.small_model import MAX_OUTPUT_TOKENS, STOP, TEMPERATURE, compose_small_prompt
 
+# It reads some 200 tokens a second: with the fixed beginning cached, this much keeps first words under 3 s.
+_READING_TOKENS = 240
 # Counted from the call on; retrieval and quotes took some 0.3 s before it. First words are due within 3 s.
 _FIRST_WORDS_S = 2.5
 _WHOLE_ANSWER_S = 7.0
@@ -20,34 +24,58 @@ _WHOLE_ANSWER_S = 7.0
 async def compose_small(
     *, question: str, sources: Sequence[Source], grounding: Grounding, max_output_tokens: int
 ) -> Prompt | None:
-    """The best few sentences of the sources and the question; None when none is close enough to answer it."""
-    quotes = await quotes_of(grounding)
-    if not quotes:
+    """The sentences that answer, and the question; None when no sentence is close enough to answer it."""
+    basis = await basis_of(grounding)
+    if not basis.quotes:
         return None
-    sentences = await asyncio.to_thread(
-        select_sentences, grounding.question, grounding.sources, similarity=local_similarity
-    )
     return Prompt(
-        messages=compose_small_prompt(question, sentences),
+        messages=compose_small_prompt(question, _readable(basis.pieces)),
         sources=tuple(sources),
         grounding=grounding,
         max_output_tokens=min(MAX_OUTPUT_TOKENS, max_output_tokens),
         temperature=TEMPERATURE,
         stop=STOP,
-        quotes=quotes,
+        basis=basis,
     )
 
 
-async def quotes_of(grounding: Grounding) -> tuple[str, ...]:
-    """The sentences that answer, cited. Compares meanings for some 200 ms, off the loop."""
-    return tuple(await asyncio.to_thread(quote_answer, grounding, similarity=local_similarity, or_nothing=True))
+async def basis_of(grounding: Grounding) -> Basis:
+    """The sentences that answer. Compares meanings for some 200 ms, off the loop."""
+    return await asyncio.to_thread(_basis_of, grounding)
+
+
+def _basis_of(grounding: Grounding) -> Basis:
+    pieces = choose_pieces(grounding.question, grounding.sources, similarity=local_similarity)
+    quotes = quote_answer(grounding, similarity=local_similarity, or_nothing=True) if pieces else []
+    texts: dict[int, list[str]] = {}
+    for piece in pieces:
+        texts.setdefault(piece.source, []).append(piece.text)
+    # Only what would be quoted may be restated: a small model also repeats what is true but beside the point.
+    sources = tuple(
+        replace(source, text="\n\n".join(texts[source.number]))
+        for source in grounding.sources
+        if source.number in texts
+    )
+    return Basis(tuple(pieces), tuple(quotes), replace(grounding, sources=sources))
+
+
+def _readable(pieces: Sequence[Piece]) -> list[Piece]:
+    """As many pieces as the model reads in time, last first: the prompt turns them round again."""
+    spent = 0
+    read: list[Piece] = []
+    for piece in pieces:
+        spent += count_tokens(piece.text)
+        if read and spent > _READING_TOKENS:
+            break
+        read.append(piece)
+    return read[::-1]
 
 
 class RestatedAnswer:
     """Sentence by sentence: what a source says as well is shown with its citation, the rest is not."""
 
-    def __init__(self, sources: Sequence[Source], grounding: Grounding, quotes: Sequence[str]) -> None:
-        self._honest = HonestAnswer(grounding, quotes)
+    def __init__(self, sources: Sequence[Source], basis: Basis) -> None:
+        self._honest = HonestAnswer(basis.grounding, basis.quotes)
         self._plain = PlainAnswer(sources)
 
     @property
