@@ -82,9 +82,11 @@ class Up:
         serving = env | access.for_serving
         web = self._supervisor.start(self._application.web(self._options, serving))
         worker = self._supervisor.start(self._application.worker(serving))
-        self._supervisor.start(self._application.beat(serving, self._folder.path / "beat-schedule"))
         demo = self._make_demo(serving, models, is_unchanged=is_unchanged)
         self._supervisor.wait_ready(web, worker, seconds=_PATIENCE)
+        # Nothing is due in the first seconds, and on a small machine the others start sooner without it.
+        beat = self._supervisor.start(self._application.beat(serving, self._folder.path / "beat-schedule"))
+        self._supervisor.wait_ready(beat, seconds=_PATIENCE)
         running = RunningParley(pid=os.getpid(), address=self._options.address, is_ready=True)
         self._show_ready(demo)
         self._folder.announce(running)

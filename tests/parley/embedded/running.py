@@ -17,12 +17,7 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[3]
 STUB = Path(__file__).with_name("stub_up.py")
-_NOT_FOR_CHILDREN = (
-    "DATABASE_URL",
-    "VALKEY_URL",
-    "PARLEY_PLATFORM_DATABASE_URL",
-    "PARLEY_MIGRATOR_DATABASE_URL",
-)
+_OURS_ALONE = ("DATABASE_URL", "VALKEY_URL", "PARLEY_", "DJANGO_")
 
 
 def until(ask: Callable[[], object], *, what: str, seconds: float = 15.0) -> None:
@@ -39,8 +34,8 @@ def command(*arguments: str, python: str = sys.executable) -> list[str]:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Ours without the addresses of the test run's own services."""
-    ours = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_CHILDREN}
+    """What a person's terminal has: ours without the addresses and settings of the test run itself."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(_OURS_ALONE)}
     return ours | {"PYTHONPATH": f"{ROOT / 'platform'}:{ROOT}", "PYTHONUTF8": "1"} | more
 
 

@@ -16,12 +16,12 @@ pytestmark = pytest.mark.xdist_group("embedded")
 
 
 def _manage(*arguments: str) -> subprocess.CompletedProcess[str]:
-    env = environment()
-    # What the tests run with is not what a person has.
-    for name in [name for name in env if name.startswith(("PARLEY_", "DJANGO_"))]:
-        del env[name]
     return subprocess.run(
-        [sys.executable, str(ROOT / "manage.py"), *arguments], env=env, capture_output=True, text=True, check=False
+        [sys.executable, str(ROOT / "manage.py"), *arguments],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
