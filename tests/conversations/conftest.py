@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -56,6 +57,11 @@ class Chat:
             )
             return started.id
 
+    def another_conversation_in_thread(self) -> UUID:
+        """From inside an event loop: a thread with a connection of its own."""
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(_and_close, self.another_conversation).result()
+
     def generation(self, generation_id: UUID) -> Generation:
         with tenant_tx(self.tenant_id):
             return Generation.objects.select_related("message").get(id=generation_id)
@@ -71,6 +77,15 @@ class Chat:
                 if generation.status not in ("queued", "running"):
                     return generation
                 await asyncio.sleep(0.02)
+
+
+def _and_close(call: Callable[[], UUID]) -> UUID:
+    from django.db import connection
+
+    try:
+        return call()
+    finally:
+        connection.close()
 
 
 @pytest.fixture

@@ -1,0 +1,64 @@
+"""Problems in OpenAI's shape, so that its clients raise their own classes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+from django.http import HttpRequest, JsonResponse
+from django.http.response import HttpResponseBase
+
+from parley.errors import NotFound, Problem
+from parley.web.problems import problem_headers
+
+log = structlog.get_logger(__name__)
+
+_TYPES = {
+    401: "invalid_request_error",
+    402: "insufficient_quota",
+    403: "invalid_request_error",
+    404: "invalid_request_error",
+    429: "rate_limit_error",
+}
+_CODES = {401: "invalid_api_key", 402: "insufficient_quota", 404: "model_not_found", 429: "rate_limit_exceeded"}
+
+
+def error_body(status: int, detail: str, *, param: str | None = None) -> dict[str, Any]:
+    """OpenAI's error document."""
+    kind = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
+    return {"error": {"message": detail, "type": kind, "param": param, "code": _CODES.get(status)}}
+
+
+def error_response(problem: Problem) -> JsonResponse:
+    """A problem as OpenAI's clients expect it."""
+    fields = problem.extra.get("errors") or {}
+    param = next(iter(fields), None)
+    detail = f"{problem.detail} {fields[param][0]}" if param else problem.detail
+    return JsonResponse(
+        error_body(problem.status, detail, param=param), status=problem.status, headers=problem_headers(problem)
+    )
+
+
+def with_openai_errors(
+    view: Callable[..., Awaitable[HttpResponseBase]],
+) -> Callable[..., Awaitable[HttpResponseBase]]:
+    """Every failure of the view in OpenAI's shape; never a stack trace."""
+
+    @functools.wraps(view)
+    async def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        try:
+            return await view(request, *args, **kwargs)
+        except Problem as problem:
+            return error_response(problem)
+        except Exception:
+            log.exception("openai.failed", path=request.path)
+            return JsonResponse(error_body(500, "Something went wrong on our side. Try again."), status=500)
+
+    return guarded
+
+
+def unknown_model(name: str) -> NotFound:
+    """The sentence for a model that is no assistant."""
+    return NotFound(f"The model {name!r} does not exist: use the slug of a published assistant of your organisation.")
