@@ -215,3 +215,21 @@ def test_a_viewer_is_offered_nothing_they_may_not_do(open_page: OpenPage, organi
         expect(page.get_by_role("button", name=name)).to_have_count(0)
     for name in ("API keys", "Audit log"):
         expect(page.get_by_role("link", name=name)).to_have_count(0)
+
+
+def test_on_a_phone_nothing_in_a_row_covers_anything_else(open_page: OpenPage, organisation: Any) -> None:
+    page = open_page(viewport=PHONE)
+    sign_in(page, "ada@northwind.example", to=f"/t/{organisation.slug}/settings/members/")
+    covered = page.evaluate(
+        """() => [...document.querySelectorAll("tbody tr")].flatMap((row) => {
+          const boxes = [...row.children].flatMap((cell) => {
+            const range = document.createRange();
+            range.selectNodeContents(cell);
+            const isPlain = cell.textContent.trim() && !cell.classList.contains("cell-main");
+            return isPlain ? [range.getBoundingClientRect()] : [];
+          });
+          return boxes.filter((a, index) => boxes.some((b, other) => other > index && a.left < b.right - 1 &&
+            b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1)).map(() => row.textContent.trim());
+        })"""
+    )
+    assert covered == []
