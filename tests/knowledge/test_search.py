@@ -207,13 +207,14 @@ def _nearest(rows: Matrix, ids: Sequence[UUID], question: Matrix, limit: int) ->
     return {ids[position] for position in order}
 
 
-@pytest.fixture
-def crowd(db: None, make_base: Make) -> list[tuple[TenantWithKey, Any, Matrix, list[UUID]]]:
-    """Five tenants of 1, 50, 300, 900 and 3,000 passages in one table and one index."""
+Crowd = list[tuple[TenantWithKey, Any, Matrix, list[UUID]]]
+
+
+def _crowd(make_base: Make, sizes: Sequence[int]) -> Crowd:
     from tests.fixtures import _tenant_with_key
 
     made = []
-    for seed, size in enumerate((3_000, 900, 300, 50, 1)):
+    for seed, size in enumerate(sizes):
         owner = _tenant_with_key(f"Crowd{size}")
         base = make_base(owner)
         rows = _cloud(seed, size)
@@ -221,7 +222,19 @@ def crowd(db: None, make_base: Make) -> list[tuple[TenantWithKey, Any, Matrix, l
     return made
 
 
-def test_every_tenant_gets_its_true_neighbours(crowd: list[tuple[TenantWithKey, Any, Matrix, list[UUID]]]) -> None:
+@pytest.fixture
+def crowd(db: None, make_base: Make) -> Crowd:
+    """Five tenants of 1, 50, 300, 900 and 3,000 passages in one table and one index."""
+    return _crowd(make_base, (3_000, 900, 300, 50, 1))
+
+
+@pytest.fixture
+def small_crowd(db: None, make_base: Make) -> Crowd:
+    """A large, a middling and a small tenant, for what needs no numbers."""
+    return _crowd(make_base, (900, 200, 50))
+
+
+def test_every_tenant_gets_its_true_neighbours(crowd: Crowd) -> None:
     """T-13: min(k, rows) results, equal to brute force, for questions near one's own and near others'
     passages.
 
@@ -247,13 +260,11 @@ def test_every_tenant_gets_its_true_neighbours(crowd: list[tuple[TenantWithKey, 
         assert recall >= (0.95 if len(rows) > 500 else 0.999), f"{len(rows)} passages: recall {recall:.3f}"
 
 
-def test_an_index_that_returns_too_few_is_not_believed(
-    crowd: list[tuple[TenantWithKey, Any, Matrix, list[UUID]]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_index_that_returns_too_few_is_not_believed(small_crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
     """T-13: with the index crippled as by default settings, the exact comparison steps in."""
     crippled = "SET LOCAL hnsw.iterative_scan = 'off'; SET LOCAL hnsw.ef_search = 10; SET LOCAL enable_sort = off;"
     monkeypatch.setattr(vectors, "_SETTINGS", crippled)
-    owner, base, rows, ids = crowd[2]
+    owner, base, rows, ids = small_crowd[1]
     question = _cloud(0, 1)[0]
     with tenant_tx(owner.tenant.id):
         hits = find_by_vector(
@@ -267,10 +278,10 @@ def test_an_index_that_returns_too_few_is_not_believed(
 
 
 def test_the_plan_of_a_small_tenant_reads_only_its_own_rows(
-    crowd: list[tuple[TenantWithKey, Any, Matrix, list[UUID]]],
+    small_crowd: Crowd,
 ) -> None:
     """T-14: no walk through the shared index, no scan of the whole table."""
-    owner, base, rows, _ = crowd[3]
+    owner, base, rows, _ = small_crowd[2]
     with connection.cursor() as cursor, tenant_tx(owner.tenant.id):
         cursor.execute(
             "EXPLAIN " + vectors._EXACT,
