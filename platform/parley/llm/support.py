@@ -11,7 +11,7 @@ from parley.llm.requests import GroundingSource
 from parley.llm.sentences import pieces_of
 from parley.llm.words import STOP_WORDS, content_stems, stem, words
 
-_ENOUGH_COVERED = 0.75
+_ENOUGH_COVERED = 0.9
 # Of the words between the first and the last one found; fewer, and the sentence was stitched together.
 _ENOUGH_DENSE = 0.5
 _ENOUGH_DENSE_ACROSS_TWO = 0.7
@@ -59,7 +59,7 @@ def holds_figures(text: str, figures: set[str]) -> bool:
 def attribute(sentence: str, sources: Sequence[GroundingSource], *, question: str = "") -> int | None:
     """The number of the source that says what `sentence` says, or None when none does. Pure.
 
-    A source says it when one of its sentences (or two neighbours) holds three quarters of the meaningful words in the
+    A source says it when one of its sentences (or two neighbours) holds nine tenths of the meaningful words in the
     same order and close together, every number, command and address, and denies neither more nor less. A sentence
     that only repeats `question` says nothing, so no source supports it.
     """
