@@ -40,8 +40,8 @@ from parley.tenancy import tenant_tx
 
 log = structlog.get_logger(__name__)
 
-LEASE = timedelta(seconds=60)
-HEARTBEAT_SECONDS = 15
+LEASE = timedelta(seconds=30)
+HEARTBEAT_SECONDS = 8
 WAITING_SECONDS = 0.5
 # Longer than the slowest model may take (300 s), shorter than the job's own limit.
 CASE_SECONDS = 480
