@@ -15,6 +15,7 @@ import pytest
 from django.utils import timezone
 
 from apps.conversations import frames
+from apps.conversations.enums import GenerationStatus
 from apps.conversations.models import Generation, Message
 from apps.conversations.services import generations, messages, runner, stopping, sweeping
 from apps.conversations.services import runs as runs_module
@@ -290,7 +291,7 @@ def test_a_zombie_changes_nothing(chat: Chat) -> None:
     with use_tenant(chat.tenant_id):
         stale = Progress(accepted.generation_id, 1, 99, "zombie", None)
         assert generations.checkpoint([stale]) == {}
-        outcome = Outcome(runs_module.GenerationStatus.COMPLETED, "zombie", 99)
+        outcome = Outcome(GenerationStatus.COMPLETED, "zombie", 99)
         assert generations.finish(generation_id=accepted.generation_id, attempt=1, outcome=outcome) is None
     assert chat.generation(accepted.generation_id).text == "said"
 
