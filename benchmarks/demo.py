@@ -40,7 +40,7 @@ class Outcome:
 
 
 def run() -> Iterator[Figure]:
-    """`demo.right_of_20` with the better of the two in `value`'s place is what the demo's default gives."""
+    """`demo.right_of_20` is that of the demo's default, the local model; the quotes alone follow as `.extractive`."""
     with _local_model() as address:
         environment = {**os.environ, "PARLEY_LOCAL_MODEL_URL": address, "PARLEY_FORBID_REMOTE_MODELS": "1"}
         module = [sys.executable, "-m", "parley.embedded.throwaway", sys.executable, "-m", "benchmarks.demo"]
