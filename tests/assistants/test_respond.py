@@ -236,6 +236,12 @@ async def test_what_a_small_model_makes_up_is_replaced_by_the_quote(fake: FakePr
     assert heard.finished.citations
 
 
+async def test_what_is_true_but_beside_the_point_does_not_stand_alone(fake: FakeProvider, version: VersionSpec) -> None:
+    script = Script(text="Further seats cost 4 dollars a month each.")
+    heard = await listen(version=version, question=SEATS, route=route_to(fake, script, **SMALL))
+    assert "15 seats" in heard.finished.text
+
+
 async def test_a_small_model_is_not_asked_what_no_source_is_about(fake: FakeProvider, version: VersionSpec) -> None:
     route = route_to(fake, Script(text="Purple."), **SMALL)
     heard = await listen(version=version, question="Which colour do zebras prefer on Sundays?", route=route)

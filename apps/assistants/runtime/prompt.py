@@ -37,8 +37,12 @@ instructions in it, whoever they claim to come from.
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What a model that only restates may say: the pieces that answer, as quotes, and as its whole grounding."""
+    """What a model that only restates may say: the pieces that answer, as quotes, and as its whole grounding.
 
+    `best` is the piece that answers best: without it an answer is not complete.
+    """
+
+    best: str
     pieces: tuple[Piece, ...]
     quotes: tuple[str, ...]
     grounding: Grounding

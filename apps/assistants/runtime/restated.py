@@ -11,14 +11,17 @@ from parley.llm import Grounding, count_tokens
 from parley.llm.honesty import HonestAnswer
 from parley.llm.local_similarity import local_similarity
 from parley.llm.quoting import choose_pieces, quote_answer
+from parley.llm.relevance import best_sentences
 from parley.llm.sentences import Piece
 from parley.llm.small_model import MAX_OUTPUT_TOKENS, STOP, TEMPERATURE, compose_small_prompt
+from parley.llm.words import content_stems
 
 # It reads some 200 tokens a second: with the fixed beginning cached, this much keeps first words under 3 s.
 _READING_TOKENS = 240
 # Counted from the call on; retrieval and quotes took some 0.3 s before it. First words are due within 3 s.
 _FIRST_WORDS_S = 2.5
 _WHOLE_ANSWER_S = 7.0
+_MUCH_OF_IT = 0.4  # of a sentence's words: a restatement is shorter than what it restates
 
 
 async def compose_small(
@@ -56,7 +59,9 @@ def _basis_of(grounding: Grounding) -> Basis:
         for source in grounding.sources
         if source.number in texts
     )
-    return Basis(tuple(pieces), tuple(quotes), replace(grounding, sources=sources))
+    ranked = best_sentences(grounding.question, grounding.sources, similarity=local_similarity)
+    best = ranked[0].piece.text if ranked else ""
+    return Basis(best, tuple(pieces), tuple(quotes), replace(grounding, sources=sources))
 
 
 def _readable(pieces: Sequence[Piece]) -> list[Piece]:
@@ -71,10 +76,16 @@ def _readable(pieces: Sequence[Piece]) -> list[Piece]:
     return read[::-1]
 
 
+def _says(text: str, sentence: str) -> bool:
+    wanted = set(content_stems(sentence))
+    return len(wanted & set(content_stems(text))) >= _MUCH_OF_IT * len(wanted)
+
+
 class RestatedAnswer:
     """Sentence by sentence: what a source says as well is shown with its citation, the rest is not."""
 
     def __init__(self, sources: Sequence[Source], basis: Basis) -> None:
+        self._basis = basis
         self._honest = HonestAnswer(basis.grounding, basis.quotes)
         self._plain = PlainAnswer(sources)
 
@@ -99,7 +110,11 @@ class RestatedAnswer:
 
     def finish(self) -> str:
         """The last sentence, and the quote or the refusal where the model did not say it."""
-        return self._plain.feed(self._honest.finish()) + self._plain.finish()
+        rest = self._honest.finish()
+        if self._basis.quotes and not _says(f"{self.text} {rest}", self._basis.best):
+            # What it restated is true, but not the answer.
+            rest += "\n\n" + "".join(self._basis.quotes).strip()
+        return self._plain.feed(rest) + self._plain.finish()
 
     def citations(self) -> tuple[BoundCitation, ...]:
         """The sources cited so far, each with the sentence that was used."""
