@@ -33,6 +33,13 @@ def delta(generation_id: UUID, seq: int, text: str) -> str:
     return f'{{"type":"generation.delta","generation_id":"{generation_id}","seq":{seq},"text":{_dumps(text)}}}'
 
 
+def closing(generation_id: UUID, seq: int, message: dict[str, Any], *, failure: str | None) -> str:
+    """The last frame; `failure` is the sentence of a run that ended badly."""
+    if failure is None:
+        return frame("completed", generation_id, seq, message=message)
+    return frame("failed", generation_id, seq, message=message, detail=failure)
+
+
 def snapshot(generation_id: UUID, seq: int, text: str, *, status: str, last: Event | None = None) -> Snapshot:
     """The whole text up to `seq`."""
     return Snapshot(seq, frame("snapshot", generation_id, seq, text=text, status=status), last)

@@ -57,8 +57,6 @@ class Generation(TenantOwned):
     question = TenantForeignKey(Message, on_delete=models.CASCADE, related_name="+")
     message = TenantForeignKey(Message, on_delete=models.CASCADE, related_name="generations")
     client_id = models.CharField(max_length=100)
-    # The history that the caller brought along, when it is not the stored one.
-    earlier = models.JSONField(null=True)
     status = models.CharField(max_length=16, choices=GenerationStatus, default=GenerationStatus.QUEUED)
     attempt = models.PositiveIntegerField(default=0)
     lease_until = models.DateTimeField(null=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from apps.conversations.enums import MessageRole
-from apps.conversations.models import Citation, Conversation, Generation, Message
+from apps.conversations.models import Citation, Conversation, Generation, Message, Rating
 from parley.web.markdown import render_markdown
 
 
@@ -27,9 +28,21 @@ def conversation_dict(conversation: Conversation) -> dict[str, Any]:
 
 
 def message_dict(message: Message, *, with_html: bool = False) -> dict[str, Any]:
-    """A message with its citations, rating and, for an answer, how it came about."""
-    generation = generation_of(message)
+    """A message with its citations, rating and, for an answer, how it came about. Expects prefetched parts."""
     rating = next(iter(message.ratings.all()), None)
+    citations = list(message.citations.all())
+    return assembled(message, generation_of(message), citations, rating, with_html=with_html)
+
+
+def assembled(
+    message: Message,
+    generation: Generation | None,
+    citations: Sequence[Citation],
+    rating: Rating | None,
+    *,
+    with_html: bool = False,
+) -> dict[str, Any]:
+    """`message_dict` for a caller that holds the parts already."""
     # While an answer is under way its text is the run's.
     text = message.text or (generation.text if generation else "")
     shown = {
@@ -41,7 +54,7 @@ def message_dict(message: Message, *, with_html: bool = False) -> dict[str, Any]
         "status": generation.status if generation else "completed",
         "error": generation.error if generation else "",
         "generation_id": str(generation.id) if generation else None,
-        "citations": [citation_dict(citation) for citation in message.citations.all()],
+        "citations": [citation_dict(citation) for citation in citations],
         "rating": {"value": rating.value, "reasons": rating.reasons, "comment": rating.comment} if rating else None,
         "usage": usage_dict(generation) if generation else None,
     }

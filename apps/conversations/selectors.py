@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, Subquery
@@ -114,14 +113,15 @@ def load_snapshot(generation_id: UUID) -> Snapshot:
 def closing_frame(generation: Generation) -> str:
     """The last frame of a run that has ended, from its rows."""
     message = _with_parts(Message.objects.filter(id=generation.message_id)).get()
-    kind = "completed" if generation.status in _ENDED_WELL else "failed"
-    data: dict[str, Any] = {"message": presentation.message_dict(message)}
-    if kind == "failed":
-        data["detail"] = generation.error or FAILED_SENTENCE
-    return frames.frame(kind, generation.id, max(1, generation.seq), **data)
+    return frames.closing(
+        generation.id,
+        max(1, generation.seq),
+        presentation.message_dict(message),
+        failure=None if generation.status in ENDED_WELL else generation.error or FAILED_SENTENCE,
+    )
 
 
-_ENDED_WELL = (GenerationStatus.COMPLETED, GenerationStatus.CANCELLED)
+ENDED_WELL = (GenerationStatus.COMPLETED, GenerationStatus.CANCELLED)
 
 
 def get_exchange(message_id: UUID) -> Exchange:

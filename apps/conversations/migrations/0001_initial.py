@@ -137,7 +137,6 @@ class Migration(migrations.Migration):
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("client_id", models.CharField(max_length=100)),
-                ("earlier", models.JSONField(null=True)),
                 (
                     "status",
                     models.CharField(

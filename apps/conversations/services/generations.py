@@ -14,7 +14,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from apps.assistants.contracts import BoundCitation
-from apps.conversations import selectors
+from apps.conversations import frames, presentation, selectors
 from apps.conversations.enums import OPEN_STATUSES, GenerationStatus
 from apps.conversations.models import Citation, Generation, Message
 from apps.gateway import selectors as gateway
@@ -92,11 +92,16 @@ def finish(*, generation_id: UUID, attempt: int, outcome: Outcome) -> str | None
         )
         if generation is None:
             return None
-        write_end(generation, outcome)
-        return selectors.closing_frame(generation)
+        message, citations = write_end(generation, outcome)
+        return frames.closing(
+            generation.id,
+            generation.seq,
+            presentation.assembled(message, generation, citations, None),
+            failure=None if outcome.status in selectors.ENDED_WELL else outcome.error,
+        )
 
 
-def write_end(generation: Generation, outcome: Outcome) -> None:
+def write_end(generation: Generation, outcome: Outcome) -> tuple[Message, list[Citation]]:
     """The end of a locked run, inside the caller's `tenant_tx`: the run, its message, its citations, its money."""
     usage = outcome.usage or Usage(0, 0)
     generation.status = outcome.status
@@ -110,13 +115,17 @@ def write_end(generation: Generation, outcome: Outcome) -> None:
     generation.output_tokens = usage.output_tokens
     if outcome.choice is not None:
         generation.model_label = outcome.choice.label[:200]
-    Message.objects.filter(id=generation.message_id).update(text=outcome.text)
-    Citation.objects.bulk_create(_citations(generation, outcome.citations))
+    message = Message.objects.get(id=generation.message_id)
+    message.text = outcome.text
+    message.save(update_fields=["text"])
+    citations = Citation.objects.bulk_create(_citations(generation, outcome.citations))
     _settle(outcome)
     if outcome.call_id is not None:
         generation.call_id = outcome.call_id
-        generation.cost = gateway.cost_of_call(outcome.call_id) or Decimal(0)
+        is_free = outcome.choice is not None and outcome.choice.price is not None and outcome.choice.price.is_free
+        generation.cost = Decimal(0) if is_free else gateway.cost_of_call(outcome.call_id) or Decimal(0)
     generation.save()
+    return message, citations
 
 
 def _citations(generation: Generation, bound: Sequence[BoundCitation]) -> list[Citation]:

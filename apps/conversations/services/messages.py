@@ -7,12 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from apps.assistants.runtime import estimate
-from apps.conversations import selectors
 from apps.conversations.contracts import Accepted
-from apps.conversations.enums import GenerationStatus, MessageRole
+from apps.conversations.enums import OPEN_STATUSES, GenerationStatus, MessageRole
 from apps.conversations.frames import clean
 from apps.conversations.models import Conversation, Generation, Message
 from apps.conversations.services import runner
@@ -43,7 +43,6 @@ def send_message(
     earlier = _accepted_before(conversation, client_id)
     if earlier is not None:
         return earlier
-    _require_idle(conversation)
     question = Message.objects.create(conversation=conversation, role=MessageRole.USER, text=text)
     if not conversation.title:
         conversation.title = text[:TITLE_CHARACTERS].partition("\n")[0]
@@ -63,7 +62,6 @@ def regenerate(*, message_id: UUID, client_id: str) -> Accepted:
     earlier = _accepted_before(conversation, client_id)
     if earlier is not None:
         return earlier
-    _require_idle(conversation)
     if Message.objects.filter(conversation=conversation, id__gt=message_id, replaced_by=None).exists():
         raise Conflict("Only the last answer can be written again.")
     accepted = _begin(conversation, former.question, client_id, former.overrides)
@@ -93,15 +91,15 @@ def _lock(conversation_id: UUID) -> Conversation:
 
 
 def _accepted_before(conversation: Conversation, client_id: str) -> Accepted | None:
-    generation = Generation.objects.filter(conversation=conversation, client_id=client_id).first()
-    if generation is None:
-        return None
-    return Accepted(conversation.id, generation.message_id, generation.id, is_new=False)
-
-
-def _require_idle(conversation: Conversation) -> None:
-    if selectors.find_open_generation(conversation.id) is not None:
+    """What the same `client_id` was answered with. Raises `Conflict` while another answer is under way."""
+    is_relevant = Q(client_id=client_id) | Q(status__in=OPEN_STATUSES)
+    rows = list(Generation.objects.filter(is_relevant, conversation=conversation))
+    for generation in rows:
+        if generation.client_id == client_id:
+            return Accepted(conversation.id, generation.message_id, generation.id, is_new=False)
+    if rows:
         raise Conflict("An answer is still being written. Wait until it ends or stop it, then send again.")
+    return None
 
 
 def _begin(conversation: Conversation, question: Message, client_id: str, overrides: dict[str, Any]) -> Accepted:
