@@ -24,6 +24,7 @@ _BOLD_NAME = re.compile(rb"bold|black|heavy|demi|cmbx", re.IGNORECASE)
 _BOLD_WEIGHT = 600
 _HEADING_RATIO = 1.12
 _MAX_HEADING_CHARS = 140
+_LINES_REMEMBERED = 12
 # Running heads, feet and page numbers stand close to the edge of a page.
 _MARGIN = 0.065
 
@@ -215,7 +216,7 @@ class _Structure:
             return ends
         if last.top - line.top > max(self._usual_step, line.size) * 1.3:
             return True
-        longest = max(len(part.text) for part in paragraph)
+        longest = max(len(part.text) for part in paragraph[-_LINES_REMEMBERED:])
         return ends and len(last.text) < 0.7 * longest
 
     def _close(self, paragraph: list[_Line]) -> None:
@@ -229,13 +230,15 @@ class _Structure:
 
 def _join(lines: list[_Line]) -> str:
     """Lines as running text: a word divided at a line end is put together again."""
-    text = lines[0].text
+    parts = [lines[0].text]
     for line in lines[1:]:
-        if re.search(r"[a-zà-ÿ]-$", text) and line.text[:1].islower():
-            text = text[:-1] + line.text
+        last = parts[-1]
+        if last.endswith("-") and last[-2:-1].islower() and line.text[:1].islower():
+            parts[-1] = last[:-1]
         else:
-            text = f"{text} {line.text}"
-    return text
+            parts.append(" ")
+        parts.append(line.text)
+    return "".join(parts)
 
 
 def _join_items(lines: list[_Line]) -> str:
