@@ -101,7 +101,7 @@ def _joined(items: list[Event | Snapshot]) -> str:
 
 
 async def _read(
-    hub: Hub, key: str, load: Callable[[], object], *, after: int = 0, most: int = 10**6
+    hub: Hub, key: str, load: SnapshotLoader, *, after: int = 0, most: int = 10**6
 ) -> list[Event | Snapshot]:
     items: list[Event | Snapshot] = []
     async with aclosing(hub.follow(key, after=after, load=load)) as batches:
@@ -156,7 +156,8 @@ async def test_a_hundred_streams_with_random_disconnects_are_equal_byte_for_byte
         _end(story, writer)
 
     async def read(story: Story, key: str, where: Hub) -> None:
-        text, last, seen = "", 0, []
+        text, last = "", 0
+        seen: list[int] = []
         while True:
             most = dice.randint(1, 12) if len(seen) < 30 else 10**6
             for item in await _read(where, key, story.load, after=last, most=most):
