@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from parley.realtime import Event, Hub, Snapshot, Writer
+from parley.realtime import Event, Hub, Snapshot, SnapshotLoader, Writer
 from parley.realtime import hub as hub_module
 from parley.realtime.follower import MAX_EVENTS, Follower
 from parley.realtime.log import EventLog
