@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import structlog
@@ -42,8 +42,8 @@ def error_response(problem: Problem) -> JsonResponse:
 
 
 def with_openai_errors(
-    view: Callable[..., Awaitable[HttpResponseBase]],
-) -> Callable[..., Awaitable[HttpResponseBase]]:
+    view: Callable[..., Coroutine[Any, Any, HttpResponseBase]],
+) -> Callable[..., Coroutine[Any, Any, HttpResponseBase]]:
     """Every failure of the view in OpenAI's shape; never a stack trace."""
 
     @functools.wraps(view)
