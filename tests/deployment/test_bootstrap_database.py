@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import psycopg
@@ -14,7 +15,8 @@ from parley.db.management.commands.bootstrap_database import ADMIN_VARIABLE, ROL
 from parley.embedded.database_access import with_credentials
 from tests.services import TestServices
 
-DATABASE = "bootstrapped"
+# Workers share the server, so each has a database of its own.
+DATABASE = f"bootstrapped_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
 
 
 @pytest.fixture

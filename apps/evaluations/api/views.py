@@ -90,6 +90,7 @@ class CaseListView(TenantAPIView):
 
     @extend_schema(operation_id="cases_create", request=CaseBody, responses=None)
     def post(self, request: Request, dataset_id: UUID) -> Response:
+        selectors.get_dataset(dataset_id)
         if request.FILES:
             return self._import(request, dataset_id)
         case = cases.add_case(dataset_id=dataset_id, case=case_from(parse_body(CaseBody, request)))

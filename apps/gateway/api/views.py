@@ -122,6 +122,7 @@ class RouteDetail(TenantAPIView):
 
     @extend_schema(request=serializers.RouteSerializer, responses=dict)
     def put(self, request: Request, route_id: UUID) -> Response:
+        selectors.get_route(route_id)
         body = parse_body(serializers.RouteSerializer, request)
         routes.set_route(route_id=route_id, model_ids=body["model_ids"])
         return Response(serializers.route_body(selectors.get_route(route_id)))

@@ -104,9 +104,9 @@ class KnowledgeBaseSearch(TenantAPIView):
 
     @extend_schema(request=bodies.SearchQuestion, responses=bodies.SearchAnswer)
     def post(self, request: Request, knowledge_base_id: UUID) -> Response:
-        question = parse_body(bodies.SearchQuestion, request)
         with tenant_tx():
             base = selectors.get_knowledge_base(knowledge_base_id)
+        question = parse_body(bodies.SearchQuestion, request)
         found = selectors.search(knowledge_base_ids=[base.id], **question)
         return Response({"passages": [bodies.passage_body(passage) for passage in found]})
 

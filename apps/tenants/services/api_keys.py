@@ -120,7 +120,11 @@ def find_actor_by_token(token: str) -> Actor | None:
 
 def format_token(tenant_id: UUID, key_id: UUID, secret: bytes) -> str:
     """The text of a key made of its parts."""
-    return PREFIX + base64.urlsafe_b64encode(tenant_id.bytes + key_id.bytes + secret).decode().rstrip("=")
+    return PREFIX + _encode(tenant_id.bytes + key_id.bytes + secret)
+
+
+def _encode(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def _parse(token: str) -> _ParsedToken | None:
@@ -131,6 +135,7 @@ def _parse(token: str) -> _ParsedToken | None:
         raw = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         return None
-    if len(raw) != 32 + _SECRET_BYTES:
+    if len(raw) != 32 + _SECRET_BYTES or _encode(raw) != body:
+        # The last character has bits to spare: only one spelling of a key is the key.
         return None
     return _ParsedToken(UUID(bytes=raw[:16]), UUID(bytes=raw[16:32]), raw[32:])

@@ -17,10 +17,10 @@ def change_role(*, membership_id: UUID, role: str) -> Membership:
 
     Raises `Invalid` for an unknown role, `Forbidden` beyond the actor's own, `Conflict` for the last owner.
     """
-    if role not in Role.values:
-        raise Invalid("Choose one of the listed roles.", errors={"role": ["Choose one of the listed roles."]})
     _lock_memberships()
     membership = selectors.get_member(membership_id)
+    if role not in Role.values:
+        raise Invalid("Choose one of the listed roles.", errors={"role": ["Choose one of the listed roles."]})
     if membership.role == role:
         return membership
     _require_reach(membership.role, role)

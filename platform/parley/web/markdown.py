@@ -6,7 +6,8 @@ rendering fetches nothing from anywhere (L-02).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -34,6 +35,9 @@ _ATTRIBUTES = {
     "div": {"class"},
 }
 _SCHEMES = {"http", "https", "mailto"}
+_TAG = re.compile(r"(<[^>]+>)")
+_OPAQUE = re.compile(r"</?(?:code|pre|a)\b")
+_MARKER = re.compile(r"\[(\d{1,3})\]")
 _MAX_HIGHLIGHTED = 20_000
 _FORMATTER: HtmlFormatter[str] = HtmlFormatter(nowrap=True)
 
@@ -54,6 +58,31 @@ def render_markdown(text: str) -> SafeString:
             set_tag_attribute_values={"a": {"target": "_blank"}},
         )
     )
+
+
+def render_cited_markdown(text: str, titles: Mapping[int, str], anchor: str) -> SafeString:
+    """The same for an answer: each marker `[n]` that has a title becomes a link to `#<anchor>-<n>`.
+
+    Markers in code and inside links stay as they are. The sanitiser has escaped every `<` of the text, so what
+    looks like a tag here is one.
+    """
+    parts = _TAG.split(str(render_markdown(text)))
+    depth = 0
+    for index, part in enumerate(parts):
+        if index % 2:
+            if _OPAQUE.match(part):
+                depth += -1 if part.startswith("</") else 1
+        elif not depth:
+            parts[index] = _MARKER.sub(lambda match: _citation(match, titles, anchor), part)
+    return mark_safe("".join(parts))  # noqa: S308 - sanitised above; titles are escaped
+
+
+def _citation(match: re.Match[str], titles: Mapping[int, str], anchor: str) -> str:
+    number = int(match.group(1))
+    if number not in titles:
+        return match.group()
+    label = escape(f"Source {number}: {titles[number]}")
+    return f'<a class="cite" href="#{escape(anchor)}-{number}" data-cite="{number}" title="{label}">{number}</a>'
 
 
 @lru_cache(maxsize=1)

@@ -114,6 +114,11 @@ def _sentence(detail: Any) -> str:
     return " ".join(sentence for sentences in flatten_errors(detail).values() for sentence in sentences)
 
 
+def _speaks_json(request: HttpRequest) -> bool:
+    """Whether the caller is a program: an address of the API, or a page's script that asks for JSON."""
+    return request.path.startswith(_API_PREFIXES) or request.headers.get("Accept", "").startswith("application/json")
+
+
 class ProblemMiddleware:
     """Problems that reach the edge of a plain view become JSON for programs and a page for people."""
 
@@ -130,7 +135,7 @@ class ProblemMiddleware:
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponseBase | None:
         """Django calls this for an exception of the view."""
-        if request.path.startswith(_API_PREFIXES):
+        if _speaks_json(request):
             problem = _as_problem(error)
             if problem is None:
                 log.error("request.failed", path=request.path, exc_info=error)

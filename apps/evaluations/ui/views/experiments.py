@@ -17,7 +17,7 @@ from apps.evaluations.models import PlannedCase, PlannedEvaluator, Result
 from apps.evaluations.services import experiments
 from apps.evaluations.ui.forms import Choices, ExperimentForm
 from apps.evaluations.ui.views.tabs import tabs
-from parley.errors import Problem
+from parley.errors import Conflict, Problem
 from parley.web.access import TenantRequest, tenant_page
 from parley.web.forms import add_problem
 from parley.web.markdown import render_markdown
@@ -124,7 +124,7 @@ def experiment_cancel(request: TenantRequest, experiment_id: UUID) -> HttpRespon
     """Stop an experiment and keep what it has."""
     try:
         experiments.cancel_experiment(experiment_id=experiment_id)
-    except Problem as problem:
+    except Conflict as problem:
         messages.error(request, problem.detail)
     else:
         messages.success(request, "Cancelled. The answers and scores so far are kept.")
@@ -136,7 +136,7 @@ def experiment_delete(request: TenantRequest, experiment_id: UUID) -> HttpRespon
     """Delete an experiment with its answers and scores."""
     try:
         experiments.delete_experiment(experiment_id=experiment_id)
-    except Problem as problem:
+    except Conflict as problem:
         messages.error(request, problem.detail)
         return redirect("evaluations:experiment_detail", tenant_slug=request.tenant.slug, experiment_id=experiment_id)
     messages.success(request, "The experiment is deleted.")

@@ -51,10 +51,6 @@ def api_key_list(request: TenantRequest) -> HttpResponse:
 @tenant_page({"POST": "keys.manage"})
 def api_key_revoke(request: TenantRequest, key_id: UUID) -> HttpResponse:
     """Make a key useless."""
-    try:
-        revoke_api_key(key_id=key_id)
-    except Problem as problem:
-        messages.error(request, problem.detail)
-    else:
-        messages.success(request, "Revoked: programs that use it are refused from now on.")
+    revoke_api_key(key_id=key_id)
+    messages.success(request, "Revoked: programs that use it are refused from now on.")
     return redirect("tenants:api_key_list", tenant_slug=request.tenant.slug)

@@ -17,7 +17,7 @@ from apps.tenants.services.members import change_role, remove_member
 from apps.tenants.ui.forms import InvitationForm
 from apps.tenants.ui.people import reader
 from apps.tenants.ui.permissions import grantable_roles, role_table
-from parley.errors import Problem
+from parley.errors import Conflict, Forbidden, Invalid, Problem
 from parley.web.access import TenantRequest, tenant_page
 from parley.web.forms import add_problem
 
@@ -76,7 +76,7 @@ def member_role(request: TenantRequest, membership_id: UUID) -> HttpResponse:
     """Give a member another role."""
     try:
         member = change_role(membership_id=membership_id, role=request.POST.get("role", ""))
-    except Problem as problem:
+    except (Conflict, Forbidden, Invalid) as problem:
         messages.error(request, problem.detail)
     else:
         messages.success(request, f"{member.user} is {Role(member.role).label.lower()} now.")
@@ -88,7 +88,7 @@ def member_remove(request: TenantRequest, membership_id: UUID) -> HttpResponse:
     """End a membership."""
     try:
         remove_member(membership_id=membership_id)
-    except Problem as problem:
+    except (Conflict, Forbidden) as problem:
         messages.error(request, problem.detail)
     else:
         messages.success(request, "Removed. Their account and other organisations are untouched.")
@@ -98,10 +98,6 @@ def member_remove(request: TenantRequest, membership_id: UUID) -> HttpResponse:
 @tenant_page({"POST": "members.manage"})
 def invitation_revoke(request: TenantRequest, invitation_id: UUID) -> HttpResponse:
     """Withdraw an invitation."""
-    try:
-        revoke_invitation(invitation_id=invitation_id)
-    except Problem as problem:
-        messages.error(request, problem.detail)
-    else:
-        messages.success(request, "Withdrawn: the link no longer works.")
+    revoke_invitation(invitation_id=invitation_id)
+    messages.success(request, "Withdrawn: the link no longer works.")
     return redirect("tenants:member_list", tenant_slug=request.tenant.slug)
