@@ -62,7 +62,7 @@ class TestServices:
 
     def migrate(self) -> None:
         subprocess.run(
-            [sys.executable, str(ROOT / "manage.py"), "migrate", "--verbosity", "0", "--skip-checks"],
+            [sys.executable, str(ROOT / "manage.py"), "migrate", "--verbosity", "0"],
             env=self.environment(TEMPLATE_DATABASE),
             check=True,
         )

@@ -5,21 +5,13 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularJSONAPIView
 
-from parley.config import environment as env
 from parley.config.views import ApiDocsView, home
 from parley.web.access import AccessRule
 from parley.web.health import healthz, metrics, readyz
 
-APPS = ("tenants", "gateway", "knowledge", "assistants", "conversations", "evaluations")
-
-
-def _doors(prefix: str, module: str) -> list[URLPattern | URLResolver]:
-    return [path(prefix, include(f"apps.{app}.{module}")) for app in APPS if _has_door(app, module)]
-
-
-def _has_door(app: str, module: str) -> bool:
-    return (env.ROOT / "apps" / app / (module.replace(".", "/") + ".py")).exists()
-
+_JSON = ("gateway", "knowledge", "assistants", "conversations", "evaluations")
+_PUBLIC = ("tenants", "conversations")
+_PAGES = ("tenants", "gateway", "knowledge", "assistants", "conversations", "evaluations")
 
 schema_view = SpectacularJSONAPIView.as_view()
 schema_view.access_rule = AccessRule(public_because="describes the API, holds no data")  # type: ignore[attr-defined]
@@ -32,9 +24,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("accounts/", include("allauth.urls")),
     path("api/v1/openapi.json", schema_view, name="openapi"),
     path("api/v1/docs/", ApiDocsView.as_view(), name="api-docs"),
-    *_doors("api/v1/", "api.urls"),
-    *_doors("", "public_urls"),
-    *_doors("t/<slug:tenant_slug>/", "ui.urls"),
+    *(path("api/v1/", include(f"apps.{app}.api.urls")) for app in _JSON),
+    *(path("", include(f"apps.{app}.public_urls")) for app in _PUBLIC),
+    *(path("t/<slug:tenant_slug>/", include(f"apps.{app}.ui.urls")) for app in _PAGES),
 ]
 
 handler400 = "parley.web.problems.bad_request"
