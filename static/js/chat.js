@@ -63,6 +63,8 @@ class Chat {
     for (const button of document.querySelectorAll("[data-new-conversation]")) button.addEventListener("click", () => this.restart());
     this.root.addEventListener("keydown", (event) => {
       if (event.key !== "Escape" || event.defaultPrevented) return;
+      // The browser closes the rating by itself; that press must not stop an answer as well.
+      if (this.root.querySelector(".rating-form:popover-open")) return event.preventDefault();
       if (this.closePassage() || (this.open && (this.stop(), true))) event.preventDefault();
     });
     if (!this.composer) return;
@@ -184,6 +186,7 @@ class Chat {
 
   show(accepted) {
     this.greeting.hidden = true;
+    document.querySelector("[data-new-link]")?.removeAttribute("hidden");
     if (this.root.dataset.conversationId !== accepted.conversation_id) {
       this.socket?.close();
       this.socket = null;
@@ -281,18 +284,19 @@ function toast(text, level = "success") {
 function bindWidget(root) {
   const origins = root.dataset.parentOrigins?.split(" ");
   if (!origins || window.parent === window) return;
-  const tell = (type) => {
-    for (const origin of origins) if (!origin.includes("*")) window.parent.postMessage({ source: "parley", type }, origin);
-  };
+  // Who is around us is known from the first word that comes from a listed website.
+  let parent = null;
+  const tell = (type) => parent && window.parent.postMessage({ source: "parley", type }, parent);
   document.querySelector("[data-close-widget]")?.addEventListener("click", () => tell("close"));
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && !event.defaultPrevented) tell("close");
   });
   window.addEventListener("message", (event) => {
     if (event.source !== window.parent || !origins.includes(event.origin)) return;
-    if (event.data?.source === "parley" && event.data.type === "opened") root.querySelector("[data-text-field]")?.focus();
+    if (event.data?.source !== "parley" || event.data.type !== "opened") return;
+    parent = event.origin;
+    root.querySelector("[data-text-field]")?.focus();
   });
-  tell("ready");
 }
 
 for (const root of document.querySelectorAll("[data-chat]")) {

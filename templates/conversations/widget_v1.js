@@ -46,7 +46,8 @@
   shadow.append(box);
 
   let frame = null;
-  const tell = (type) => frame?.contentWindow?.postMessage({ source: "parley", type }, host);
+  let isLoaded = false;
+  const tell = (type) => isLoaded && frame.contentWindow.postMessage({ source: "parley", type }, host);
 
   function open() {
     if (!frame) {
@@ -54,6 +55,10 @@
       frame.className = "panel";
       frame.title = label;
       frame.allow = "clipboard-write";
+      frame.addEventListener("load", () => {
+        isLoaded = true;
+        tell("opened");
+      });
       frame.src = `${host}/w/${encodeURIComponent(assistant)}/`;
       box.append(frame);
     }
@@ -80,10 +85,14 @@
     if (!frame || event.source !== frame.contentWindow || event.origin !== host) return;
     if (event.data?.source !== "parley") return;
     if (event.data.type === "close") close();
-    else if (event.data.type === "ready" && !frame.hidden) tell("opened");
   });
 
-  const add = () => document.body.append(root);
+  // Only listed websites may show the frame; elsewhere nothing is drawn.
+  async function add() {
+    const answer = await fetch(`${host}/w/${encodeURIComponent(assistant)}/listed/`, { credentials: "omit" }).catch(() => null);
+    if (answer?.ok) document.body.append(root);
+    else console.warn(`Parley: the chat is not shown. List ${location.origin} on the assistant's "Share" page.`);
+  }
   if (document.body) add();
   else document.addEventListener("DOMContentLoaded", add);
 })();

@@ -71,7 +71,7 @@ def server_url(test_services: TestServices, django_db_setup: None, worker_id: st
     }
     command = [sys.executable, "-m", "uvicorn", "parley.config.asgi:application", "--port", str(port)]
     with subprocess.Popen(
-        [*command, "--log-level", "warning", "--lifespan", "off"], env=environment, cwd=ROOT
+        [*command, "--log-level", "warning", "--lifespan", "on", "--ws", "websockets-sansio"], env=environment, cwd=ROOT
     ) as process:
         try:
             _wait_until_it_answers(url, process)

@@ -67,6 +67,25 @@ def widget_frame(request: HttpRequest, public_id: str) -> HttpResponse:
     return response
 
 
+@public("says whether a website may show the widget; the frame's own header enforces it")
+@require_safe
+def widget_check(request: HttpRequest, public_id: str) -> HttpResponse:
+    """`/w/<public_id>/listed/`: 204 for a script on a listed website, else 404 without a word (A-11).
+
+    So the loader draws nothing at all where the widget may not be shown.
+    """
+    origin = request.headers.get("Origin", "")
+    found = find_open_assistant(public_id)
+    is_listed = found is not None and origin in found.allowed_origins
+    response = HttpResponse(status=204 if is_listed else 404)
+    if is_listed:
+        response.headers["Access-Control-Allow-Origin"] = origin
+        response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    response.headers["Vary"] = "Origin"
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
 @public("a script without data, the same for everybody")
 @require_safe
 def widget_loader(request: HttpRequest) -> HttpResponse:
@@ -198,6 +217,8 @@ def _shell(found: PublicAssistant, public_id: str, channel: Channel) -> dict[str
         "may_write": True,
         "thread": shown_thread([]),
         "client_id": str(uuid4()),
+        # No form here needs it, and making one would set a cookie.
+        "csrf_token": "",
     }
 
 

@@ -9,6 +9,7 @@ from apps.conversations.ui import public
 urlpatterns = [
     path("a/<slug:public_id>/", public.public_page, name="public-chat"),
     path("w/<slug:public_id>/", public.widget_frame, name="widget-frame"),
+    path("w/<slug:public_id>/listed/", public.widget_check, name="widget-check"),
     path("widget/v1.js", public.widget_loader, name="widget-loader"),
     path("visitor/session/", public.session_open, name="visitor-session"),
     path("visitor/messages/", public.message_send, name="visitor-send"),

@@ -12,6 +12,7 @@ from django.template.loader import render_to_string
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.assistants import selectors as assistants
+from apps.assistants.contracts import VersionSpec
 from apps.conversations import policies, selectors
 from apps.conversations.contracts import Accepted
 from apps.conversations.enums import Channel
@@ -86,7 +87,7 @@ def message_send(request: TenantRequest, ref: str) -> HttpResponse:
     accepted = messages.send_message(
         conversation_id=conversation.id,
         text=request.POST.get("text", ""),
-        client_id=request.POST.get("client_id", ""),
+        client_id=request.POST.get("client_id") or str(uuid4()),
     )
     return _answer(request, accepted)
 
@@ -145,13 +146,9 @@ def generation_cancel(request: TenantRequest, generation_id: UUID) -> HttpRespon
 
 def _chat(request: TenantRequest, assistant: Any, conversation: Conversation | None, may_write: bool) -> dict[str, Any]:
     thread = shown_thread(selectors.list_messages(conversation.id)) if conversation else []
-    try:
-        spec = assistants.get_published_spec(assistant.id)
-        closed_because = ""
-    except Problem as problem:
-        spec = assistants.get_draft_spec(assistant.id)
-        closed_because = problem.detail
+    spec, closed_because = _spec(assistant, conversation)
     return {
+        "current_nav": "conversations",
         "assistant": assistant,
         "conversation": conversation,
         "thread": thread,
@@ -165,6 +162,16 @@ def _chat(request: TenantRequest, assistant: Any, conversation: Conversation | N
         "can_rate": request.actor.can("conversations.rate"),
         "can_evaluate": request.actor.can("evaluations.edit"),
     }
+
+
+def _spec(assistant: Any, conversation: Conversation | None) -> tuple[VersionSpec | None, str]:
+    """What greets a reader, or why nothing can be said any more: paused, unpublished, deleted."""
+    try:
+        if conversation is not None and conversation.version_id is None:
+            return assistants.get_draft_spec(assistant.id), ""
+        return assistants.get_published_spec(assistant.id), ""
+    except Problem as problem:
+        return None, problem.detail
 
 
 def _message_context(request: TenantRequest, message: Any, may_write: bool) -> dict[str, Any]:

@@ -122,18 +122,24 @@ def _tenant_url(item: NavItem, slug: str) -> str:
 
 @register.simple_tag(takes_context=True)
 def navigation(context: Context) -> list[NavLink]:
-    """The entries the actor of this request may open, with the current one marked."""
+    """The entries the actor of this request may open, with the current one marked.
+
+    A page that belongs elsewhere than its address says names its entry as `current_nav` in its context.
+    """
     request = getattr(context, "request", None)
     tenant = getattr(request, "tenant", None)
     actor = getattr(request, "actor", None)
     if request is None or tenant is None or actor is None:
         return []
     links = []
+    current = context.get("current_nav")
     for item in NAVIGATION:
         if not actor.can(item.permission):
             continue
         href = _tenant_url(item, tenant.slug)
         is_current = request.path == href if not item.path else request.path.startswith(href)
+        if current:
+            is_current = item.key == current
         links.append(NavLink(item.key, item.label, item.icon, href, is_current, item.shortcut))
     return links
 
