@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.evaluations.contracts import CaseSpec, clean_facts
@@ -16,6 +17,7 @@ class DatasetBody(serializers.Serializer[Any]):
     description = serializers.CharField(required=False, allow_blank=True, default="")
 
 
+@extend_schema_field({"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]})
 class FactField(serializers.Field[Any, Any, Any, Any]):
     """One expected fact: a text whose wordings are separated by `|`, or a list of wordings."""
 
