@@ -59,7 +59,7 @@ class GenerationRunner:
     async def _perform(self, run: Run) -> None:
         job = run.job
         try:
-            await self._hub.announce(frames.news_key(job.conversation_id), str(job.generation_id))
+            self._hub.announce(frames.news_key(job.conversation_id), str(job.generation_id))
             await run.perform()
         except Exception:
             log.exception("generation.crashed", generation_id=str(job.generation_id))
@@ -68,12 +68,7 @@ class GenerationRunner:
 
     def cancel_soon(self, generation_id: UUID) -> None:
         """Stop a run, here or wherever it is, from any thread."""
-        self._loop.call_soon_threadsafe(lambda: self._keep(self._hub.announce(CANCEL_CHANNEL, str(generation_id))))
-
-    def _keep(self, work: object) -> None:
-        task: asyncio.Task[None] = asyncio.ensure_future(work)  # type: ignore[call-overload] # any awaitable
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._loop.call_soon_threadsafe(self._hub.announce, CANCEL_CHANNEL, str(generation_id))
 
     def _cancel_word(self, word: str) -> None:
         with contextlib.suppress(ValueError):

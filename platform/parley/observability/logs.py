@@ -71,6 +71,9 @@ def configure_logging(config: dict[str, Any]) -> None:
                 "httpx": {"level": "WARNING"},
                 "httpcore": {"level": "WARNING"},
                 "LiteLLM": {"level": "WARNING"},
+                # A line for every task that is due and for every one that ends; failures stay visible.
+                "celery.beat": {"level": "WARNING"},
+                "celery.app.trace": {"level": "WARNING"},
                 "uvicorn.access": {"level": "WARNING"},
                 # The request log line of `requests.py` says the same with tenant and request id.
                 "django.request": {"level": "ERROR"},

@@ -55,6 +55,7 @@ class Writer:
         self._hub = hub
         self._topic = topic
         self._ring: deque[Event] = deque(maxlen=RING)
+        self._has_ended = False
         self.attempt = attempt
         self.seq = after
         self.snapshot = snapshot
@@ -64,6 +65,7 @@ class Writer:
         self.seq += 1
         event = Event(self.seq, body, is_last)
         self._ring.append(event)
+        self._has_ended = is_last
         self._topic.push(event)
         self._hub.log.append(self._topic.key, self.attempt, event)
         return event
@@ -79,7 +81,9 @@ class Writer:
         """The stream has ended, or goes on elsewhere; readers who have not seen its end ask again."""
         if self._topic.writer is self:
             self._topic.writer = None
-            self._topic.mark_gap()
+            # A reader that holds the closing event, or knows that it has lost it, needs nothing more.
+            if not self._has_ended:
+                self._topic.mark_gap()
             self._hub.release(self._topic)
 
 
@@ -176,10 +180,10 @@ class Hub:
 
         return stop
 
-    async def announce(self, key: str, word: str) -> None:
+    def announce(self, key: str, word: str) -> None:
         """Tell every listener of `key`; those of this process at once. Others may miss it."""
         self._told(key, word)
-        await self.log.publish(key, word)
+        self.log.publish(key, word)
 
     async def close(self) -> None:
         """Send what is queued and let go of the connections."""

@@ -23,27 +23,39 @@ RETRY_SECONDS = 1.0
 FAULTS = (RedisError, OSError, asyncio.TimeoutError)
 
 # One call stores every event of a batch and rings its doorbell. What the log refuses (a later attempt has
-# already written) rings nothing; the overtaken run learns of it at its next checkpoint.
+# already written) rings nothing; the overtaken run learns of it at its next checkpoint. A word has no id: it is
+# only rung.
 APPEND_SCRIPT = """
 for i, key in ipairs(KEYS) do
   local id, body = ARGV[2 * i + 1], ARGV[2 * i + 2]
-  local added = redis.pcall('XADD', key, 'MAXLEN', '~', ARGV[2], id, 'b', body)
-  if type(added) ~= 'table' then
-    redis.call('EXPIRE', key, ARGV[1])
-    redis.call('PUBLISH', key, id .. ' ' .. body)
+  if id == '' then
+    redis.call('PUBLISH', key, body)
+  else
+    local added = redis.pcall('XADD', key, 'MAXLEN', '~', ARGV[2], id, 'b', body)
+    if type(added) ~= 'table' then
+      redis.call('EXPIRE', key, ARGV[1])
+      redis.call('PUBLISH', key, id .. ' ' .. body)
+    end
   end
 end
 """
 
+# The stream or channel, the id in the stream ('' for a word), the text.
+Entry = tuple[str, str, str]
 
-def append_arguments(entries: Sequence[tuple[str, int, Event]]) -> tuple[list[str], list[str | int]]:
-    """Keys and arguments of `APPEND_SCRIPT` for (stream key, attempt, event) triples."""
+
+def entry_of(key: str, attempt: int, event: Event) -> Entry:
+    """An event as `append_arguments` takes it."""
+    return key, entry_id(attempt, event.seq), pack(event)
+
+
+def append_arguments(entries: Sequence[Entry]) -> tuple[list[str], list[str | int]]:
+    """Keys and arguments of `APPEND_SCRIPT`."""
     keys: list[str] = []
     arguments: list[str | int] = [TTL_SECONDS, MAX_ENTRIES]
-    for key, attempt, event in entries:
+    for key, identifier, body in entries:
         keys.append(key)
-        arguments.append(entry_id(attempt, event.seq))
-        arguments.append(pack(event))
+        arguments += identifier, body
     return keys, arguments
 
 
@@ -69,7 +81,7 @@ class EventLog:
     def __init__(self, client: Redis) -> None:
         self._append = client.register_script(APPEND_SCRIPT)
         self._client = client
-        self._pending: list[tuple[str, int, Event]] = []
+        self._pending: list[Entry] = []
         self._flusher: asyncio.Task[None] | None = None
         self._flushed_at = 0.0
         self._retry_at = 0.0
@@ -81,9 +93,16 @@ class EventLog:
 
     def append(self, key: str, attempt: int, event: Event) -> None:
         """Queue one event of a stream; it travels with the next batch."""
+        self._queue(entry_of(key, attempt, event))
+
+    def publish(self, channel: str, word: str) -> None:
+        """Ring a doorbell that has no log behind it, with the next batch; silence is acceptable."""
+        self._queue((channel, "", word))
+
+    def _queue(self, entry: Entry) -> None:
         if self._retry_at and time.monotonic() < self._retry_at:
             return
-        self._pending.append((key, attempt, event))
+        self._pending.append(entry)
         if self._flusher is None:
             self._flusher = asyncio.get_running_loop().create_task(self._flush_all())
 
@@ -102,13 +121,6 @@ class EventLog:
         self._recovered()
         return decode_entries(entries, after)
 
-    async def publish(self, channel: str, message: str) -> None:
-        """Ring a doorbell that has no log behind it; silence is acceptable."""
-        try:
-            await self._client.publish(channel, message)
-        except FAULTS as error:
-            self._failed(error)
-
     async def _flush_all(self) -> None:
         try:
             while self._pending:
@@ -120,7 +132,7 @@ class EventLog:
         finally:
             self._flusher = None
 
-    async def _send(self, batch: list[tuple[str, int, Event]]) -> None:
+    async def _send(self, batch: list[Entry]) -> None:
         keys, arguments = append_arguments(batch)
         try:
             await self._append(keys=keys, args=arguments)

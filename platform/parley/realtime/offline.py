@@ -9,7 +9,7 @@ from django.conf import settings
 from redis import Redis
 
 from parley.realtime.events import Event
-from parley.realtime.log import APPEND_SCRIPT, FAULTS, append_arguments, decode_entries
+from parley.realtime.log import APPEND_SCRIPT, FAULTS, append_arguments, decode_entries, entry_of
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +27,7 @@ def read_events(key: str) -> list[Event] | None:
 
 def append_event(key: str, *, attempt: int, event: Event) -> None:
     """Add one event to a log and ring its doorbell. Failing is harmless: readers look at the rows anyway."""
-    keys, arguments = append_arguments([(key, attempt, event)])
+    keys, arguments = append_arguments([entry_of(key, attempt, event)])
     try:
         with _connect() as client:
             client.eval(APPEND_SCRIPT, len(keys), *keys, *arguments)

@@ -278,7 +278,7 @@ async def test_words_reach_listeners_everywhere(hub: Hub, other_hub: Hub) -> Non
     stop = hub.listen(key, lambda word: heard.append(f"near {word}"))
     other_hub.listen(key, lambda word: heard.append(f"far {word}"))
     await asyncio.sleep(0.15)
-    await hub.announce(key, "news")
+    hub.announce(key, "news")
     await asyncio.sleep(0.15)
     assert set(heard) == {"near news", "far news"}
     stop()
