@@ -1,10 +1,15 @@
 // How a chat speaks to the server: members with their session, visitors with a signed token.
-class Refused extends Error {}
+class Refused extends Error {
+  constructor(sentence, status) {
+    super(sentence);
+    this.status = status;
+  }
+}
 
 async function read(response) {
   if (response.ok) return response.status === 204 ? null : response;
   const problem = await response.json().catch(() => null);
-  throw new Refused(problem?.detail ?? "The server did not answer as expected. Try again.");
+  throw new Refused(problem?.detail ?? "The server did not answer as expected. Try again.", response.status);
 }
 
 async function ask(url, options) {
@@ -43,19 +48,34 @@ export class VisitorDoor {
     this.chat = chat;
     this.key = `parley-visitor:${chat.dataset.publicId}`;
     this.token = null;
+    this.opening = null;
   }
 
-  async post(url, data) {
-    const options = { method: "POST", body: JSON.stringify(data), credentials: "omit" };
-    return ask(url, { ...options, headers: { ...this.headers(), "Content-Type": "application/json" } });
+  post(url, data) {
+    return this.askAsVisitor(url, { method: "POST", body: JSON.stringify(data), headers: { "Content-Type": "application/json" } });
   }
 
-  headers() {
-    return { Accept: "application/json", ...(this.token ? { Authorization: `Bearer ${this.token}` } : {}) };
+  // Waits for the session that is being opened; one that ended while the device slept is opened again, once.
+  async askAsVisitor(url, options) {
+    await this.opening?.catch(() => {});
+    const once = () =>
+      ask(url, { ...options, credentials: "omit", headers: { ...options.headers, Accept: "application/json", Authorization: `Bearer ${this.token ?? ""}` } });
+    try {
+      return await once();
+    } catch (refused) {
+      if (refused.status !== 401) throw refused;
+      await this.open();
+      return once();
+    }
   }
 
   // Ask for a fresh token; the same visitor as before when this browser has met the assistant.
-  async open(isNew = false) {
+  open(isNew = false) {
+    this.opening = this.begin(isNew);
+    return this.opening;
+  }
+
+  async begin(isNew) {
     const body = { assistant: this.chat.dataset.publicId, channel: this.chat.dataset.channel, renew: recall(this.key), is_new: isNew };
     const options = { method: "POST", body: JSON.stringify(body), credentials: "omit" };
     const response = await ask(this.chat.dataset.sessionUrl, { ...options, headers: { Accept: "application/json", "Content-Type": "application/json" } });
@@ -77,7 +97,7 @@ export class VisitorDoor {
   rate = async (id, form) =>
     (await this.post(`${this.chat.dataset.messageUrl}${id}/rate/`, { value: form.get("value"), reasons: form.getAll("reasons"), comment: form.get("comment") })).text();
   cancel = (id) => this.post(`${this.chat.dataset.cancelUrl}${id}/cancel/`, {});
-  fragment = async (id) => (await ask(`${this.chat.dataset.messageUrl}${id}/`, { headers: this.headers(), credentials: "omit" })).text();
+  fragment = async (id) => (await this.askAsVisitor(`${this.chat.dataset.messageUrl}${id}/`, {})).text();
 }
 
 // Storage may be refused (private windows, framed pages): the visit then lasts as long as the page.

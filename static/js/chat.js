@@ -52,7 +52,10 @@ class Chat {
       this.isAtEnd = this.thread.scrollHeight - this.thread.scrollTop - this.thread.clientHeight < AT_END;
       this.jump.hidden = this.isAtEnd;
     });
-    this.jump.addEventListener("click", () => this.toEnd(true));
+    this.jump.addEventListener("click", () => {
+      this.toEnd(true);
+      this.thread.focus({ preventScroll: true });
+    });
     this.root.addEventListener("submit", (event) => this.submitted(event));
     this.root.addEventListener("click", (event) => {
       const suggestion = event.target.closest("[data-suggestion]");
@@ -61,10 +64,11 @@ class Chat {
       if (event.target.closest("[data-restart]")) this.restart();
     });
     for (const button of document.querySelectorAll("[data-new-conversation]")) button.addEventListener("click", () => this.restart());
-    this.root.addEventListener("keydown", (event) => {
+    document.addEventListener("keydown", (event) => {
       if (event.key !== "Escape" || event.defaultPrevented) return;
-      // The browser closes the rating by itself; that press must not stop an answer as well.
-      if (this.root.querySelector(".rating-form:popover-open")) return event.preventDefault();
+      if (event.target !== document.body && !this.root.contains(event.target)) return;
+      // The browser closes the rating by itself; that press must do nothing else as well.
+      if (this.root.querySelector(".rating-form:popover-open")) return event.stopImmediatePropagation();
       if (this.closePassage() || (this.open && (this.stop(), true))) event.preventDefault();
     });
     if (!this.composer) return;
