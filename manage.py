@@ -20,9 +20,14 @@ def main() -> None:
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "parley.config.settings.local")
 
+    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        # What a person has to set is a sentence, not a trace.
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

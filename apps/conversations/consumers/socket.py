@@ -144,7 +144,7 @@ class _Socket:
             raise _Closed(TOO_BIG)
         try:
             frame = json.loads(text or "")
-        except ValueError:
+        except (ValueError, RecursionError):
             frame = None
         if not isinstance(frame, dict):
             raise _Closed(BAD_REQUEST)
@@ -199,10 +199,9 @@ class _Socket:
     def _send(self, text: str, client_id: str) -> UUID:
         assert self._actor is not None
         with acting_as(self._actor), tenant_tx(self._actor.tenant.id):
-            selectors.get_conversation(self._actor, self._conversation_id, to_write=True)
             limits.require_room(self._actor)
             return messages.send_message(
-                conversation_id=self._conversation_id, text=text, client_id=client_id
+                conversation_id=self._conversation_id, text=text, client_id=client_id, sender=self._actor
             ).generation_id
 
     def _cancel(self, generation_id: UUID) -> None:

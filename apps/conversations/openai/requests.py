@@ -32,7 +32,7 @@ def read_request(body: bytes) -> ChatCompletion:
     """
     try:
         data = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Invalid("The body is not valid JSON.") from error
     if not isinstance(data, dict):
         raise Invalid("Send a JSON object.")

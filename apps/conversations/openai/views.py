@@ -54,7 +54,7 @@ class _Answer:
 async def chat_completions(request: HttpRequest) -> HttpResponseBase:
     """`POST /v1/chat/completions`."""
     if request.method != "POST":
-        return JsonResponse(error_body(405, "Use POST."), status=405)
+        return JsonResponse(error_body(405, "Use POST."), status=405, headers={"Allow": "POST"})
     actor = await authenticate_bearer(request)
     actor.require("conversations.chat")
     completion = read_request(request.body)
@@ -70,9 +70,12 @@ async def chat_completions(request: HttpRequest) -> HttpResponseBase:
 chat_completions.access_rule = AccessRule(permissions={"POST": "conversations.chat"})  # type: ignore[attr-defined] # A-01
 
 
+@csrf_exempt  # A-08: as above
 @with_openai_errors
 async def model_list(request: HttpRequest) -> HttpResponseBase:
     """`GET /v1/models`: published assistants."""
+    if request.method not in ("GET", "HEAD"):
+        return JsonResponse(error_body(405, "Use GET."), status=405, headers={"Allow": "GET"})
     actor = await authenticate_bearer(request)
     actor.require("assistants.view")
     return JsonResponse({"object": "list", "data": await in_thread(_models, actor)})
@@ -81,9 +84,12 @@ async def model_list(request: HttpRequest) -> HttpResponseBase:
 model_list.access_rule = AccessRule(permissions={"GET": "assistants.view"})  # type: ignore[attr-defined] # A-01
 
 
+@csrf_exempt  # A-08: as above
 @with_openai_errors
 async def model_detail(request: HttpRequest, slug: str) -> HttpResponseBase:
     """`GET /v1/models/{slug}`."""
+    if request.method not in ("GET", "HEAD"):
+        return JsonResponse(error_body(405, "Use GET."), status=405, headers={"Allow": "GET"})
     actor = await authenticate_bearer(request)
     actor.require("assistants.view")
     for model in await in_thread(_models, actor):

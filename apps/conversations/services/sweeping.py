@@ -25,6 +25,9 @@ log = structlog.get_logger(__name__)
 # A run that began and died is tried once more when no word had reached anybody.
 MAX_ATTEMPTS = 2
 WAITS_TOO_LONG = timedelta(seconds=1)
+# A process shows an event to its own readers before the log has it. What follows its death is numbered well
+# above anything it can have shown, so that a returning reader is behind and gets the text that was kept.
+SHOWN_AT_MOST = 1000
 _BATCH = 100
 
 
@@ -79,7 +82,7 @@ def _put_back(generation: Generation) -> None:
 
 
 def _end(generation: Generation, shown: str, events: list[Event] | None) -> str:
-    last = max(generation.seq, events[-1].seq if events else 0)
+    last = max(generation.seq, events[-1].seq if events else 0) + SHOWN_AT_MOST
     _settle(generation, shown)
     generations.write_end(
         generation,

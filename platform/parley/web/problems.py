@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -89,8 +90,11 @@ def _as_problem(error: Exception) -> Problem | None:
     if isinstance(error, drf.APIException):
         problem = Problem(_sentence(error.detail))
         problem.status = error.status_code
-        problem.title = str(error.default_detail)
+        problem.title = HTTPStatus(error.status_code).phrase
         return problem
+    if isinstance(error, RecursionError):
+        # The JSON reader's only refusal of a thousand brackets.
+        return Invalid("The body is nested too deeply.")
     return None
 
 
@@ -133,6 +137,13 @@ class ProblemMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         return self.get_response(request)
 
+    def process_view(self, request: HttpRequest, *view: object) -> HttpResponseBase | None:
+        """No text of ours holds a NUL and PostgreSQL takes none: an address with one leads nowhere."""
+        if "\0" not in request.path and "%00" not in request.META.get("QUERY_STRING", ""):
+            return None
+        problem = NotFound("There is nothing here under this address.")
+        return problem_response(problem) if _speaks_json(request) else problem_page(request, problem)
+
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponseBase | None:
         """Django calls this for an exception of the view."""
         if _speaks_json(request):
@@ -160,7 +171,9 @@ def problem_page(request: HttpRequest, problem: Problem) -> HttpResponse:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Django's `CSRF_FAILURE_VIEW`."""
+    """Django's `CSRF_FAILURE_VIEW`. A program meets it where an address takes no such method."""
+    if _speaks_json(request):
+        return problem_response(Forbidden("This address takes no such request."))
     return render(request, "errors/403_csrf.html", status=403)
 
 

@@ -65,3 +65,34 @@ def test_a_page_for_people_says_what_is_wrong(client: Client, tenant_a: TenantWi
     assert client.get("/t/nobody-has-this/").status_code == 302
     client.force_login(tenant_a.owner)
     assert client.get("/t/nobody-has-this/").status_code == 404
+
+
+@pytest.mark.django_db
+def test_nesting_without_end_is_refused_in_a_sentence(client: Client, tenant_a: TenantWithKey) -> None:
+    response = client.post(
+        "/api/v1/knowledge-bases/", "[" * 100_000, content_type="application/json", headers=tenant_a.headers
+    )
+    assert (response.status_code, response.json()["detail"]) == (400, "The body is nested too deeply.")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/api/v1/assistants/%00/", "/api/v1/conversations/?q=%00"])
+def test_an_address_with_a_nul_leads_nowhere(client: Client, tenant_a: TenantWithKey, path: str) -> None:
+    assert client.get(path, headers=tenant_a.headers).status_code == 404
+
+
+@pytest.mark.django_db
+def test_a_wrong_method_is_named(client: Client, tenant_a: TenantWithKey) -> None:
+    response = client.put("/api/v1/assistants/", {}, content_type="application/json", headers=tenant_a.headers)
+    assert response.status_code == 405
+    assert response.json()["title"] == "Method Not Allowed"
+
+
+@pytest.mark.django_db
+def test_a_forgotten_slash_loses_no_body(client: Client, tenant_a: TenantWithKey) -> None:
+    body = {"name": "Docs"}
+    response = client.post(
+        "/api/v1/knowledge-bases", body, content_type="application/json", headers=tenant_a.headers, follow=True
+    )
+    assert response.redirect_chain == [("/api/v1/knowledge-bases/", 308)]
+    assert (response.status_code, response.json()["name"]) == (201, "Docs")
