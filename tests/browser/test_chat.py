@@ -184,6 +184,10 @@ def test_a_phone_shows_it_all(open_page: OpenPage, talk: Talk, scheme: str) -> N
     ask(page)
     answer = finished_answer(page)
     assert sideways_overflow(page) == 0
+    composer, bar = page.locator(".composer-box").bounding_box(), page.locator(".bottom-bar").bounding_box()
+    assert composer is not None
+    assert bar is not None
+    assert composer["y"] + composer["height"] < bar["y"]
     assert low_contrast_text(page) == []
     assert nameless_elements(page) == []
     assert duplicate_ids(page) == []

@@ -106,4 +106,6 @@ def _shown_citation(citation: Citation) -> ShownCitation:
     before, quote, after = citation.text, "", ""
     if citation.quote and citation.quote in citation.text:
         before, quote, after = citation.text.partition(citation.quote)
-    return ShownCitation(citation.marker, citation.title, citation.location, before, quote, after)
+    # A section that is called like its document says nothing.
+    location = citation.location if citation.location != citation.title else ""
+    return ShownCitation(citation.marker, citation.title, location, before, quote, after)
