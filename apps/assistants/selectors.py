@@ -56,6 +56,19 @@ def get_version_spec(version_id: UUID) -> VersionSpec:
     return version_spec(version, version.assistant)
 
 
+def answering_spec(assistant: Assistant, version: AssistantVersion | None) -> VersionSpec:
+    """What answers in a conversation with these loaded rows: its pinned version, or the draft for None.
+
+    Raises `NotFound` when the assistant was deleted, and for a version `Conflict` when it is paused.
+    """
+    if assistant.deleted_at is not None:
+        raise NotFound(_NO_ASSISTANT)
+    if version is None:
+        return draft_spec(assistant)
+    require_may_answer(assistant)
+    return version_spec(version, assistant)
+
+
 def find_by_public_id(public_id: str) -> PublicAssistant | None:
     """Whose assistant a public page or a widget names. Needs no tenant: it tells which one to open."""
     row = Assistant.across_tenants.filter(public_id=public_id, deleted_at=None).first()

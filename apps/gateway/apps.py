@@ -1,6 +1,12 @@
 """Django's registration of the app."""
 
+from typing import Any
+
 from django.apps import AppConfig
+from django.db.models.signals import post_delete, post_save
+
+# Rows that decide which model a call goes to.
+_ROUTING_MODELS = ("Provider", "Model", "Route", "RouteChoice")
 
 
 class GatewayConfig(AppConfig):
@@ -19,3 +25,16 @@ class GatewayConfig(AppConfig):
         keyring()
         on_tenant_created(register_local_models)
         register_card(gateway_card, order=50)
+        for name in _ROUTING_MODELS:
+            for signal in (post_save, post_delete):
+                signal.connect(_forget_routes, sender=self.get_model(name), dispatch_uid=f"gateway.routes.{name}")
+
+
+def _forget_routes(**kwargs: Any) -> None:
+    """Now, for whoever goes on in this transaction; and after it, for what others read meanwhile."""
+    from django.db import transaction
+
+    from apps.gateway import selectors
+
+    selectors.recent.forget()
+    transaction.on_commit(selectors.recent.forget, using=kwargs["using"])

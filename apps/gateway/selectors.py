@@ -18,6 +18,7 @@ from apps.gateway.enums import ModelKind, PriceOrigin, ProviderKind, RoutePurpos
 from apps.gateway.models import Budget, Hold, Model, Provider, Route, RouteChoice, UsageEntry
 from apps.gateway.routing.chain import order_choices
 from apps.tenants import selectors as tenants
+from parley.db.recent import Recent
 from parley.errors import Invalid, NotFound
 from parley.llm import ModelTarget
 from parley.tenancy import require_tenant_id
@@ -122,17 +123,15 @@ def resolve_route(*, purpose: contracts.RoutePurpose, model_id: UUID | None = No
     """The models that a call for `purpose` tries, in order: the pinned one, the route, the last resort.
 
     A pinned model that was removed or switched off is passed over: an assistant must not fall silent for it.
-    Needs `tenant_tx`; decrypts the keys, so keep the result out of logs and caches.
+    Needs `tenant_tx`; decrypts the keys, so keep the result out of logs and caches. A change made by another
+    process counts a second later, one made here at once.
     Raises `Invalid` when no model is left.
     """
-    rows = RouteChoice.objects.filter(route__purpose=purpose).select_related("model__provider").order_by("position")
-    routed = [row.model for row in rows]
-    pinned = _find_pinned(model_id, routed, purpose)
-    last_resort = _last_resort([*routed, *([pinned] if pinned else [])]) if purpose == "chat" else None
+    rows = recent.remembered((require_tenant_id(), purpose, model_id), lambda: _find_rows(purpose, model_id))
     choices = order_choices(
-        _usable(routed, purpose),
-        pinned=next(iter(_usable([pinned] if pinned else [], purpose)), None),
-        last_resort=last_resort,
+        _usable(rows.routed, purpose),
+        pinned=next(iter(_usable([rows.pinned] if rows.pinned else [], purpose)), None),
+        last_resort=_last_resort(rows.extractive) if purpose == "chat" else None,
     )
     if not choices:
         label = RoutePurpose(purpose).label.lower()
@@ -155,6 +154,26 @@ def choice_of(model: Model) -> contracts.ModelChoice:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _RouteRows:
+    """What a route is made from, with secrets as they are stored."""
+
+    routed: list[Model]
+    pinned: Model | None
+    extractive: Model | None
+
+
+recent: Recent[_RouteRows] = Recent(seconds=1)
+
+
+def _find_rows(purpose: contracts.RoutePurpose, model_id: UUID | None) -> _RouteRows:
+    rows = RouteChoice.objects.filter(route__purpose=purpose).select_related("model__provider").order_by("position")
+    routed = [row.model for row in rows]
+    pinned = _find_pinned(model_id, routed, purpose)
+    extractive = _find_extractive([*routed, *([pinned] if pinned else [])]) if purpose == "chat" else None
+    return _RouteRows(routed, pinned, extractive)
+
+
 def _find_pinned(model_id: UUID | None, routed: list[Model], purpose: contracts.RoutePurpose) -> Model | None:
     if model_id is None or model_id == contracts.EXTRACTIVE_MODEL_ID:
         return None
@@ -173,10 +192,12 @@ def _usable(models: Iterable[Model], purpose: str) -> list[contracts.ModelChoice
     ]
 
 
-def _last_resort(known: list[Model]) -> contracts.ModelChoice:
+def _find_extractive(known: list[Model]) -> Model | None:
     row = next((model for model in known if model.provider.kind == ProviderKind.EXTRACTIVE), None)
-    if row is None:
-        row = Model.objects.select_related("provider").filter(provider__kind=ProviderKind.EXTRACTIVE).first()
+    return row or Model.objects.select_related("provider").filter(provider__kind=ProviderKind.EXTRACTIVE).first()
+
+
+def _last_resort(row: Model | None) -> contracts.ModelChoice:
     if row is not None:
         return choice_of(row)
     return contracts.ModelChoice(

@@ -43,7 +43,9 @@ class Embedder:
 def use(monkeypatch: pytest.MonkeyPatch, embedder: Embedder, *, price: str = "0") -> Embedder:
     monkeypatch.setattr(embeddings, "call_embedder", embedder)
     with tenant_tx():
-        Model.objects.filter(kind="embed").update(input_price=Decimal(price), output_price=Decimal(0))
+        for model in Model.objects.filter(kind="embed"):
+            model.input_price, model.output_price = Decimal(price), Decimal(0)
+            model.save()
     return embedder
 
 

@@ -17,6 +17,7 @@ from apps.assistants.contracts import BoundCitation
 from apps.conversations import frames, presentation, selectors
 from apps.conversations.enums import OPEN_STATUSES, GenerationStatus
 from apps.conversations.models import Citation, Generation, Message
+from apps.conversations.services import rows
 from apps.gateway import selectors as gateway
 from apps.gateway.contracts import ModelChoice
 from apps.gateway.services import holds
@@ -86,7 +87,8 @@ def finish(*, generation_id: UUID, attempt: int, outcome: Outcome) -> str | None
     """
     with tenant_tx():
         generation = (
-            Generation.objects.select_for_update()
+            Generation.objects.select_related("message")
+            .select_for_update(of=("self",))
             .filter(id=generation_id, attempt=attempt, status=GenerationStatus.RUNNING)
             .first()
         )
@@ -115,16 +117,14 @@ def write_end(generation: Generation, outcome: Outcome) -> tuple[Message, list[C
     generation.output_tokens = usage.output_tokens
     if outcome.choice is not None:
         generation.model_label = outcome.choice.label[:200]
-    message = Message.objects.get(id=generation.message_id)
+    message: Message = generation.message
     message.text = outcome.text
-    message.save(update_fields=["text"])
     citations = Citation.objects.bulk_create(_citations(generation, outcome.citations))
-    _settle(outcome)
+    cost = _settle(outcome)
     if outcome.call_id is not None:
         generation.call_id = outcome.call_id
-        is_free = outcome.choice is not None and outcome.choice.price is not None and outcome.choice.price.is_free
-        generation.cost = Decimal(0) if is_free else gateway.cost_of_call(outcome.call_id) or Decimal(0)
-    generation.save()
+        generation.cost = cost
+    rows.store_end(generation, message)
     return message, citations
 
 
@@ -145,15 +145,17 @@ def _citations(generation: Generation, bound: Sequence[BoundCitation]) -> list[C
     ]
 
 
-def _settle(outcome: Outcome) -> None:
+def _settle(outcome: Outcome) -> Decimal:
+    """Close the run's calls; US dollars that the one which answered has cost."""
     if outcome.unused_call_id is not None:
         holds.release(call_id=outcome.unused_call_id)
-    if outcome.call_id is None or outcome.is_settled:
-        return
+    if outcome.call_id is None:
+        return Decimal(0)
+    if outcome.is_settled:
+        return gateway.cost_of_call(outcome.call_id) or Decimal(0)
     if outcome.usage is not None:
-        holds.settle(call_id=outcome.call_id, usage=outcome.usage)
-    else:
-        holds.settle_interrupted(call_id=outcome.call_id, text=outcome.text)
+        return holds.settle(call_id=outcome.call_id, usage=outcome.usage)
+    return holds.settle_interrupted(call_id=outcome.call_id, text=outcome.text)
 
 
 def want_cancel(generation_id: UUID) -> Generation:

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from apps.assistants import selectors as assistants
 from apps.assistants.contracts import Turn, VersionSpec
-from apps.assistants.policies import require_may_answer
 from apps.conversations import selectors
 from apps.conversations.models import Conversation, Generation
 from apps.gateway import selectors as gateway
@@ -36,12 +35,7 @@ class Job:
 
 def spec_of(conversation: Conversation, overrides: dict[str, Any]) -> VersionSpec:
     """The state of the assistant that answers here. Raises `NotFound`, `Conflict` (paused, unpublished)."""
-    if conversation.version_id is None:
-        spec = assistants.get_draft_spec(conversation.assistant_id)
-    else:
-        require_may_answer(assistants.get_assistant(conversation.assistant_id))
-        spec = assistants.get_version_spec(conversation.version_id)
-    return _overridden(spec, overrides)
+    return _overridden(assistants.answering_spec(conversation.assistant, conversation.version), overrides)
 
 
 def _overridden(spec: VersionSpec, overrides: dict[str, Any]) -> VersionSpec:

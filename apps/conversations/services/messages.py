@@ -15,13 +15,15 @@ from apps.conversations.contracts import Accepted
 from apps.conversations.enums import OPEN_STATUSES, GenerationStatus, MessageRole
 from apps.conversations.frames import clean
 from apps.conversations.models import Conversation, Generation, Message
-from apps.conversations.services import runner
+from apps.conversations.policies import require_may_write
+from apps.conversations.services import rows, runner
 from apps.conversations.services.jobs import Job, history_of, spec_of
 from apps.gateway import selectors as gateway
 from apps.gateway.services import holds
 from parley.db import uuid7
 from parley.errors import Conflict, Invalid, NotFound
 from parley.tenancy import require_tenant_id
+from parley.web.actors import Actor
 
 MAX_CHARACTERS = 20_000
 MAX_CLIENT_ID = 100
@@ -30,20 +32,29 @@ LEASE = timedelta(seconds=20)
 
 
 def send_message(
-    *, conversation_id: UUID, text: str, client_id: str, overrides: dict[str, Any] | None = None
+    *,
+    conversation_id: UUID,
+    text: str,
+    client_id: str,
+    overrides: dict[str, Any] | None = None,
+    sender: Actor | None = None,
 ) -> Accepted:
     """Take a visitor's message and start its answer when the transaction commits.
 
     Runs inside the caller's `tenant_tx`. Safe to repeat: the same `client_id` gives the same pair (S-06).
-    Raises `Invalid` (empty, too long), `Conflict` (an answer is under way, assistant paused), `OverBudget`.
+    A `sender` must be allowed to write here; without one the caller has checked that.
+    Raises `NotFound`, `Forbidden`, `Invalid` (empty, too long), `Conflict` (an answer is under way, assistant
+    paused), `OverBudget`.
     """
     text = clean(text).strip()
     _require_sendable(text, client_id)
     conversation = _lock(conversation_id)
+    if sender is not None:
+        require_may_write(sender, conversation)
     earlier = _accepted_before(conversation, client_id)
     if earlier is not None:
         return earlier
-    question = Message.objects.create(conversation=conversation, role=MessageRole.USER, text=text)
+    question = Message(conversation=conversation, role=MessageRole.USER, text=text)
     if not conversation.title:
         conversation.title = text[:TITLE_CHARACTERS].partition("\n")[0]
     return _begin(conversation, question, client_id, overrides or {})
@@ -75,16 +86,17 @@ def _require_sendable(text: str, client_id: str) -> None:
     if len(text) > MAX_CHARACTERS:
         sentence = f"A message may have at most {MAX_CHARACTERS:,} characters; this one has {len(text):,}."
         raise Invalid(sentence, errors={"text": [sentence]})
-    if not client_id or len(client_id) > MAX_CLIENT_ID:
+    if not client_id or len(client_id) > MAX_CLIENT_ID or client_id != clean(client_id):
         raise Invalid(
             "Send a client_id of 1 to 100 characters that is new for each message.",
-            errors={"client_id": ["Must have 1 to 100 characters."]},
+            errors={"client_id": ["Must have 1 to 100 characters, NUL not among them."]},
         )
 
 
 def _lock(conversation_id: UUID) -> Conversation:
     """The row lock makes parallel sends of one conversation wait for each other."""
-    conversation = Conversation.objects.select_for_update().filter(id=conversation_id).first()
+    conversations = Conversation.objects.select_related("assistant", "version").select_for_update(of=("self",))
+    conversation: Conversation | None = conversations.filter(id=conversation_id).first()
     if conversation is None:
         raise NotFound("There is no such conversation.")
     return conversation
@@ -93,26 +105,28 @@ def _lock(conversation_id: UUID) -> Conversation:
 def _accepted_before(conversation: Conversation, client_id: str) -> Accepted | None:
     """What the same `client_id` was answered with. Raises `Conflict` while another answer is under way."""
     is_relevant = Q(client_id=client_id) | Q(status__in=OPEN_STATUSES)
-    rows = list(Generation.objects.filter(is_relevant, conversation=conversation))
-    for generation in rows:
-        if generation.client_id == client_id:
-            return Accepted(conversation.id, generation.message_id, generation.id, is_new=False)
-    if rows:
+    found = Generation.objects.filter(is_relevant, conversation=conversation).values_list(
+        "client_id", "message_id", "id"
+    )
+    for known_client_id, message_id, generation_id in found:
+        if known_client_id == client_id:
+            return Accepted(conversation.id, message_id, generation_id, is_new=False)
+    if found:
         raise Conflict("An answer is still being written. Wait until it ends or stop it, then send again.")
     return None
 
 
 def _begin(conversation: Conversation, question: Message, client_id: str, overrides: dict[str, Any]) -> Accepted:
+    """Rows, money and job of an answer. A question that is not stored yet is stored with its answer."""
     now = timezone.now()
     spec = spec_of(conversation, overrides)
     route = gateway.resolve_route(purpose="chat", model_id=spec.model_id)
-    answer = Message.objects.create(conversation=conversation, role=MessageRole.ASSISTANT)
+    answer = Message(conversation=conversation, role=MessageRole.ASSISTANT)
     conversation.last_message_at = now
-    conversation.save(update_fields=["title", "last_message_at"])
     # A process that runs generations claims its own at once; otherwise the row waits for one that does.
     is_ours = runner.is_running()
     call_id = uuid7()
-    generation = Generation.objects.create(
+    generation = Generation(
         conversation=conversation,
         question=question,
         message=answer,
@@ -124,6 +138,8 @@ def _begin(conversation: Conversation, question: Message, client_id: str, overri
         lease_until=now + LEASE if is_ours else None,
         started_at=now if is_ours else None,
     )
+    unstored = [message for message in (question, answer) if message._state.adding]
+    rows.store_exchange(conversation, unstored, generation)
     history = history_of(generation)
     most = estimate(spec, question.text, history)
     hold = holds.reserve(

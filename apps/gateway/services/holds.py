@@ -11,13 +11,15 @@ from decimal import Decimal
 from uuid import UUID
 
 import structlog
-from django.db.models import F, Q
+from django.db import connection
+from django.db.models import F
 from django.db.models.functions import Now
 
 from apps.gateway import contracts, pricing, selectors
 from apps.gateway.enums import Confidence, EntryKind, HoldState
 from apps.gateway.models import Budget, Hold, UsageEntry
 from apps.gateway.services import budgets
+from parley.db.inserts import insert_parts
 from parley.errors import Invalid, NotFound, OverBudget
 from parley.llm import Usage, count_tokens
 
@@ -58,19 +60,11 @@ def reserve(
         )
     month = budgets.open_month(at=at)
     output_tokens = min(max_output_tokens, choice.max_output_tokens)
-    amount = pricing.worst_case(price, input_tokens=input_tokens, max_output_tokens=output_tokens)
-    if not _take(month.row, amount):
-        output_tokens = _shorten(month, price, input_tokens=input_tokens, wanted=output_tokens)
-        amount = pricing.worst_case(price, input_tokens=input_tokens, max_output_tokens=output_tokens)
-        if not _take(month.row, amount):
-            raise _over_budget(month)
-    hold = Hold.objects.create(
+    hold = Hold(
         call_id=call_id,
         budget=month.row,
         purpose=purpose,
-        amount=amount,
         input_tokens=input_tokens,
-        max_output_tokens=output_tokens,
         model_id=choice.model_id,
         model_label=choice.label,
         provider_id=choice.provider_id,
@@ -81,36 +75,46 @@ def reserve(
         conversation_id=conversation_id,
         expires_at=month.now + LIFETIME,
     )
+    if not _take(hold, output_tokens):
+        output_tokens = _shorten(month, price, input_tokens=input_tokens, wanted=output_tokens)
+        if not _take(hold, output_tokens):
+            raise _over_budget(month)
     return selectors.hold_contract(hold)
 
 
-def settle(*, call_id: UUID, usage: Usage, confidence: contracts.Confidence = "exact") -> None:
+def settle(*, call_id: UUID, usage: Usage, confidence: contracts.Confidence = "exact") -> Decimal:
     """Charge what a call used, once: give the reservation back and write the ledger in one transaction.
 
-    Safe to repeat, and in any order with `release` and `expire`: only the first of them moves money. Usage
-    that arrives after the hold expired is booked as a correction of the estimate made then.
+    Returns the US dollars that the call has cost, also when it was settled before. Safe to repeat, and in any
+    order with `release` and `expire`: only the first of them moves money. Usage that arrives after the hold
+    expired is booked as a correction of the estimate made then.
 
     Raises `NotFound` when no such call was reserved.
     """
-    hold = _lock(call_id)
-    if hold.state not in _OPEN:
-        return
-    is_exact = confidence == "exact" and usage.is_reported
-    label = Confidence.EXACT if is_exact else Confidence.ESTIMATED
-    if hold.state == HoldState.EXPIRED:
-        _correct(hold, usage, label)
-    else:
-        _charge(hold, usage, label, state=HoldState.SETTLED)
+    return _settle(_lock(call_id), usage, confidence)
 
 
-def settle_interrupted(*, call_id: UUID, text: str) -> None:
+def settle_interrupted(*, call_id: UUID, text: str) -> Decimal:
     """Charge a call that was cancelled or broke off: its whole input, and the output counted from `text`.
 
-    Never zero once dispatched: the provider has read the prompt. Safe to repeat.
+    Never zero once dispatched: the provider has read the prompt. Returns as `settle` does. Safe to repeat.
     """
     hold = _lock(call_id)
     usage = Usage(hold.input_tokens, count_tokens(text), is_reported=False)
-    settle(call_id=call_id, usage=usage, confidence="estimated")
+    return _settle(hold, usage, "estimated")
+
+
+def _settle(hold: Hold, usage: Usage, confidence: contracts.Confidence) -> Decimal:
+    if hold.state not in _OPEN:
+        return selectors.cost_of_call(hold.call_id) or Decimal(0)
+    is_exact = confidence == "exact" and usage.is_reported
+    label = Confidence.EXACT if is_exact else Confidence.ESTIMATED
+    cost = pricing.cost_of(hold.price, usage)
+    if hold.state == HoldState.EXPIRED:
+        _correct(hold, usage, label, cost=cost)
+    else:
+        _charge(hold, usage, label, state=HoldState.SETTLED, cost=cost)
+    return cost
 
 
 def release(*, call_id: UUID) -> None:
@@ -119,7 +123,7 @@ def release(*, call_id: UUID) -> None:
     if hold.state != HoldState.HELD:
         return
     _close(hold, HoldState.RELEASED)
-    _move(hold.budget_id, held=-hold.amount, spent=Decimal(0))
+    _move(hold.budget_id, held=-hold.amount)
 
 
 def expire(*, call_id: UUID) -> bool:
@@ -137,12 +141,23 @@ def expire(*, call_id: UUID) -> bool:
     return True
 
 
-def _take(budget: Budget, amount: Decimal) -> bool:
-    if not amount:
+def _take(hold: Hold, output_tokens: int) -> bool:
+    """Set the worst case of so many output tokens aside and store the hold, or do nothing when it does not fit."""
+    hold.max_output_tokens = output_tokens
+    hold.amount = pricing.worst_case(hold.price, input_tokens=hold.input_tokens, max_output_tokens=output_tokens)
+    if not hold.amount:
         # Free models work without any budget left, and do not queue for its row.
+        hold.save(force_insert=True)
         return True
-    room = Q(limit=None) | Q(limit__gte=F("spent") + F("held") + amount)
-    return bool(Budget.objects.filter(room, id=budget.id).update(held=F("held") + amount))
+    columns, placeholders, values = insert_parts(hold)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "WITH taken AS (UPDATE gateway_budget SET held = held + %s WHERE tenant_id = %s AND id = %s "  # noqa: S608 - names of columns only
+            'AND ("limit" IS NULL OR "limit" >= spent + held + %s) RETURNING id) '
+            f"INSERT INTO gateway_hold ({columns}) SELECT {placeholders} FROM taken",
+            [hold.amount, hold.tenant_id, hold.budget_id, hold.amount, *values],
+        )
+        return bool(cursor.rowcount)
 
 
 def _shorten(month: budgets.OpenMonth, price: contracts.Price, *, input_tokens: int, wanted: int) -> int:
@@ -174,45 +189,45 @@ def _lock(call_id: UUID) -> Hold:
     return hold
 
 
-def _charge(hold: Hold, usage: Usage, confidence: Confidence, *, state: HoldState, cost: Decimal | None = None) -> None:
-    cost = pricing.cost_of(hold.price, usage) if cost is None else cost
+def _charge(hold: Hold, usage: Usage, confidence: Confidence, *, state: HoldState, cost: Decimal) -> None:
     overage = max(Decimal(0), cost - hold.amount)
-    _close(hold, state)
-    _write(hold, EntryKind.CHARGE, usage, cost=cost, overage=overage, confidence=confidence)
-    _move(hold.budget_id, held=-hold.amount, spent=cost)
+    _book(hold, EntryKind.CHARGE, usage, state=state, cost=cost, held=-hold.amount, overage=overage, label=confidence)
     if overage:
         log.warning("budget.overage", call_id=str(hold.call_id), model_id=str(hold.model_id), overage=str(overage))
 
 
-def _correct(hold: Hold, usage: Usage, confidence: Confidence) -> None:
+def _correct(hold: Hold, usage: Usage, confidence: Confidence, *, cost: Decimal) -> None:
     charged = UsageEntry.objects.get(call_id=hold.call_id, kind=EntryKind.CHARGE)
-    cost = pricing.cost_of(hold.price, usage)
     difference = Usage(
         usage.input_tokens - charged.input_tokens,
         usage.output_tokens - charged.output_tokens,
         usage.cached_input_tokens - charged.cached_input_tokens,
     )
-    overage = max(Decimal(0), cost - hold.amount)
-    _close(hold, HoldState.SETTLED)
-    _write(
+    _book(
         hold,
         EntryKind.CORRECTION,
         difference,
+        state=HoldState.SETTLED,
         cost=cost - charged.cost,
-        overage=overage,
-        confidence=confidence,
+        held=Decimal(0),
+        overage=max(Decimal(0), cost - hold.amount),
+        label=confidence,
     )
-    _move(hold.budget_id, held=Decimal(0), spent=cost - charged.cost)
 
 
-def _close(hold: Hold, state: HoldState) -> None:
-    Hold.objects.filter(id=hold.id).update(state=state, closed_at=Now())
-
-
-def _write(
-    hold: Hold, kind: EntryKind, usage: Usage, *, cost: Decimal, overage: Decimal, confidence: Confidence
+def _book(
+    hold: Hold,
+    kind: EntryKind,
+    usage: Usage,
+    *,
+    state: HoldState,
+    cost: Decimal,
+    held: Decimal,
+    overage: Decimal,
+    label: Confidence,
 ) -> None:
-    UsageEntry.objects.create(
+    """Close a locked hold, move the counters and write the ledger's line, in one statement."""
+    entry = UsageEntry(
         call_id=hold.call_id,
         kind=kind,
         budget_id=hold.budget_id,
@@ -227,10 +242,25 @@ def _write(
         output_tokens=usage.output_tokens,
         cost=cost,
         overage=overage,
-        confidence=confidence,
+        confidence=label,
     )
+    columns, placeholders, values = insert_parts(entry)
+    # A free call does not queue for the counters' row.
+    budget_id = hold.budget_id if held or cost else None
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "WITH closed AS (UPDATE gateway_hold SET state = %s, closed_at = statement_timestamp() "  # noqa: S608 - names of columns only
+            "WHERE tenant_id = %s AND id = %s), moved AS (UPDATE gateway_budget SET held = held + %s, "
+            "spent = spent + %s WHERE tenant_id = %s AND id = %s::uuid) "
+            f"INSERT INTO gateway_usageentry ({columns}) VALUES ({placeholders})",
+            [state, hold.tenant_id, hold.id, held, cost, hold.tenant_id, budget_id, *values],
+        )
 
 
-def _move(budget_id: UUID, *, held: Decimal, spent: Decimal) -> None:
-    if held or spent:
-        Budget.objects.filter(id=budget_id).update(held=F("held") + held, spent=F("spent") + spent)
+def _close(hold: Hold, state: HoldState) -> None:
+    Hold.objects.filter(id=hold.id).update(state=state, closed_at=Now())
+
+
+def _move(budget_id: UUID, *, held: Decimal) -> None:
+    if held:
+        Budget.objects.filter(id=budget_id).update(held=F("held") + held)
