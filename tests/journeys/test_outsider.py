@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from docx import Document
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from parley.llm.fake import FakeProvider, Script
@@ -335,3 +337,40 @@ def test_without_a_key_nothing_opens(product: Product, keys: dict[str, str]) -> 
         response = httpx.get(f"{product.url}/api/v1/{path}")
         assert response.status_code == 401
         assert response.headers["www-authenticate"].startswith("Bearer")
+
+
+def test_the_openai_door_refuses_nonsense_in_its_own_shape(acme: Outsider, guide: dict[str, Any]) -> None:
+    url = f"{acme.product.url}/v1/chat/completions"
+    asks = [{"role": "user", "content": "Hi"}]
+    bodies = {
+        b"{": 400,
+        b"[" * 50_000: 400,
+        b"x" * 6_000_000: 413,
+        json.dumps({"model": "\0", "messages": asks}).encode(): 400,
+        json.dumps({"model": guide["slug"], "messages": [{"role": "system", "content": "a\0"}, *asks]}).encode(): 200,
+    }
+    for body, status in bodies.items():
+        response = acme.http.post(url, content=body)
+        assert response.status_code == status, (body[:60], response.text[:200])
+        assert status == 200 or response.json()["error"]["message"]
+
+
+def test_a_socket_survives_nonsense(acme: Outsider, guide: dict[str, Any]) -> None:
+    conversation = acme.create("/conversations/", assistant=guide["slug"])["id"]
+    with acme.open_socket(conversation) as socket:
+        for frame in (
+            {"type": "dance"},
+            {"type": "message", "text": "Hi", "client_id": "\0"},
+            {"type": "message", "text": "Hi", "client_id": "half \ud83d"},
+            {"type": "resume", "generation_id": "x"},
+            {"type": "cancel"},
+        ):
+            say(socket, **frame)
+            assert hear(socket)["type"] == "error"
+        say(socket, type="message", text="half \ud83d of a pair", client_id="one")
+        assert hear_until(socket, "generation.completed", "generation.failed")[-1]["type"] == "generation.completed"
+    with pytest.raises(InvalidStatus) as refused, connect(acme.product.url.replace("http", "ws") + "/ws/v1/nothing/"):
+        pass
+    assert refused.value.response.status_code == 403
+    response = acme.http.post(f"/generations/{conversation}/events/")
+    assert (response.status_code, response.headers["allow"]) == (405, "GET")

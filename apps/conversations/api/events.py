@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from django.views.decorators.csrf import csrf_exempt
 
 from apps.conversations import selectors
 from apps.conversations.models import Generation
@@ -27,11 +28,12 @@ HEARTBEAT_SECONDS = 15.0
 _PERMISSION = "conversations.view"
 
 
+@csrf_exempt  # A-08: the door looks at the key only, never at cookies
 async def generation_events(request: HttpRequest, generation_id: UUID) -> HttpResponseBase:
     """`GET …/generations/{id}/events/`. 204 when the reader has seen the closing event already."""
     try:
         if request.method != "GET":
-            return HttpResponse(status=405, headers={"Allow": "GET"})
+            return _not_allowed()
         actor = await authenticate_bearer(request)
         actor.require(_PERMISSION)
         after = _last_event_id(request)
@@ -47,6 +49,14 @@ async def generation_events(request: HttpRequest, generation_id: UUID) -> HttpRe
 
 
 generation_events.access_rule = AccessRule(permissions={"GET": _PERMISSION})  # type: ignore[attr-defined] # A-01
+
+
+def _not_allowed() -> HttpResponse:
+    problem = Problem("Use GET: this address answers with a stream of events.")
+    problem.status, problem.title = 405, "Method Not Allowed"
+    response = problem_response(problem)
+    response.headers["Allow"] = "GET"
+    return response
 
 
 def _find(actor: Actor, generation_id: UUID) -> Generation:

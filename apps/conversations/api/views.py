@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -25,10 +26,12 @@ class ConversationList(TenantAPIView):
 
     access = {"GET": "conversations.view", "POST": "conversations.chat"}
 
+    @extend_schema(responses=dict)
     def get(self, request: Request) -> Response:
         rows = selectors.list_conversations(text=request.query_params.get("q", "")).select_related("version")
         return paginate(request, rows, presentation.conversation_dict)
 
+    @extend_schema(request=serializers.StartBody, responses={201: dict})
     def post(self, request: Request) -> Response:
         body = parse_body(serializers.StartBody, request)
         started = conversations.start_conversation(actor=self.actor, assistant=body["assistant"], channel=Channel.API)
@@ -41,6 +44,7 @@ class ConversationDetail(TenantAPIView):
 
     access = {"GET": "conversations.view"}
 
+    @extend_schema(responses=dict)
     def get(self, request: Request, conversation_id: UUID) -> Response:
         return Response(presentation.conversation_dict(selectors.get_conversation(self.actor, conversation_id)))
 
@@ -50,11 +54,13 @@ class MessageList(TenantAPIView):
 
     access = {"GET": "conversations.view", "POST": "conversations.chat"}
 
+    @extend_schema(responses=dict)
     def get(self, request: Request, conversation_id: UUID) -> Response:
         conversation = selectors.get_conversation(self.actor, conversation_id)
         rows = selectors.list_messages(conversation.id)
         return paginate(request, rows, presentation.message_dict, oldest_first=True)
 
+    @extend_schema(request=serializers.SendBody, responses={202: dict})
     def post(self, request: Request, conversation_id: UUID) -> Response:
         selectors.get_conversation(self.actor, conversation_id, to_write=True)
         body = parse_body(serializers.SendBody, request)
@@ -67,6 +73,7 @@ class MessageDetail(TenantAPIView):
 
     access = {"GET": "conversations.view"}
 
+    @extend_schema(responses=dict)
     def get(self, request: Request, message_id: UUID) -> Response:
         return Response(presentation.message_dict(selectors.get_message(self.actor, message_id)))
 
@@ -76,6 +83,7 @@ class MessageRegenerate(TenantAPIView):
 
     access = {"POST": "conversations.chat"}
 
+    @extend_schema(request=serializers.RegenerateBody, responses={202: dict})
     def post(self, request: Request, message_id: UUID) -> Response:
         message = selectors.get_message(self.actor, message_id)
         selectors.get_conversation(self.actor, message.conversation_id, to_write=True)
@@ -88,14 +96,17 @@ class MessageRating(TenantAPIView):
 
     access = {"GET": "conversations.view", "PUT": "conversations.rate", "DELETE": "conversations.rate"}
 
+    @extend_schema(responses=dict)
     def get(self, request: Request, message_id: UUID) -> Response:
         return Response(presentation.message_dict(selectors.get_message(self.actor, message_id))["rating"])
 
+    @extend_schema(request=serializers.RatingBody, responses=dict)
     def put(self, request: Request, message_id: UUID) -> Response:
         message = selectors.get_message(self.actor, message_id)
         rating = ratings.rate_message(message=message, **parse_body(serializers.RatingBody, request))
         return Response({"value": rating.value, "reasons": rating.reasons, "comment": rating.comment})
 
+    @extend_schema(responses={204: None})
     def delete(self, request: Request, message_id: UUID) -> Response:
         ratings.clear_rating(message=selectors.get_message(self.actor, message_id))
         return Response(status=204)
@@ -106,6 +117,7 @@ class GenerationDetail(TenantAPIView):
 
     access = {"GET": "conversations.view"}
 
+    @extend_schema(responses=dict)
     def get(self, request: Request, generation_id: UUID) -> Response:
         return Response(presentation.generation_dict(selectors.get_generation(self.actor, generation_id)))
 
@@ -115,6 +127,7 @@ class GenerationCancel(TenantAPIView):
 
     access = {"POST": "conversations.chat"}
 
+    @extend_schema(request=None, responses={202: dict})
     def post(self, request: Request, generation_id: UUID) -> Response:
         generation = selectors.get_generation(self.actor, generation_id)
         selectors.get_conversation(self.actor, generation.conversation_id, to_write=True)

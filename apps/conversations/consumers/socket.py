@@ -270,7 +270,8 @@ class _Socket:
             await self._say({"type": "render.block", "generation_id": str(generation_id), **block})
 
     async def _say(self, frame: dict[str, Any]) -> None:
-        await self._send_text(json.dumps(frame, ensure_ascii=False))
+        # What a client sent may come back in an error, halves of surrogate pairs included.
+        await self._send_text(frames.clean(json.dumps(frame, ensure_ascii=False)))
 
     async def _send_text(self, text: str) -> None:
         # A reader that takes nothing for half a minute is gone; its run is not.

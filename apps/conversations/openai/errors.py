@@ -7,10 +7,11 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import structlog
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 
-from parley.errors import NotFound, Problem
+from parley.errors import NotFound, Problem, TooLarge
 from parley.web.problems import problem_headers
 
 log = structlog.get_logger(__name__)
@@ -35,7 +36,8 @@ def error_response(problem: Problem) -> JsonResponse:
     """A problem as OpenAI's clients expect it."""
     fields = problem.extra.get("errors") or {}
     param = next(iter(fields), None)
-    detail = f"{problem.detail} {fields[param][0]}" if param else problem.detail
+    sentences = dict.fromkeys([problem.detail, *(fields[param][:1] if param else [])])
+    detail = " ".join(sentences)
     return JsonResponse(
         error_body(problem.status, detail, param=param), status=problem.status, headers=problem_headers(problem)
     )
@@ -52,6 +54,8 @@ def with_openai_errors(
             return await view(request, *args, **kwargs)
         except Problem as problem:
             return error_response(problem)
+        except RequestDataTooBig:
+            return error_response(TooLarge("The request is larger than this address accepts."))
         except Exception:
             log.exception("openai.failed", path=request.path)
             return JsonResponse(error_body(500, "Something went wrong on our side. Try again."), status=500)

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from apps.conversations.frames import clean
 from parley.errors import Invalid
 
 MAX_MESSAGES = 200
@@ -37,7 +38,7 @@ def read_request(body: bytes) -> ChatCompletion:
     if not isinstance(data, dict):
         raise Invalid("Send a JSON object.")
     model = data.get("model")
-    if not isinstance(model, str) or not model:
+    if not isinstance(model, str) or not model or model != clean(model):
         raise _invalid("model", "Name the assistant to talk to by its slug.")
     if data.get("n") not in (None, 1):
         raise _invalid("n", "Only one choice per request is possible.")
@@ -84,9 +85,9 @@ def _text(message: dict[str, Any]) -> str:
     if content is None:
         return ""
     if isinstance(content, str):
-        return content
+        return clean(content)
     if isinstance(content, list) and all(isinstance(part, dict) and part.get("type") == "text" for part in content):
-        return "".join(str(part.get("text", "")) for part in content)
+        return clean("".join(str(part.get("text", "")) for part in content))
     raise _invalid("messages", "Only text can be sent.")
 
 

@@ -22,6 +22,7 @@ class ApiDocsView(SpectacularSwaggerSplitView):
     """Swagger UI from the installed package; its script is a request of its own, as the policy demands."""
 
     url_name = "openapi"
+    template_name = "api_docs.html"
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:

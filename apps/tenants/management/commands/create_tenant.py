@@ -6,7 +6,9 @@ import json
 import secrets
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.validators import validate_email
 from django.db import transaction
 
 from apps.tenants.models import User
@@ -26,6 +28,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         email = options["owner"].strip().lower()
         password: str | None = None
+        try:
+            validate_email(email)
+        except ValidationError:
+            raise CommandError(f"{options['owner']!r} is not an e-mail address.") from None
         try:
             with transaction.atomic():
                 owner = User.objects.filter(email__iexact=email).first()

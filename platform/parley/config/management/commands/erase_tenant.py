@@ -25,7 +25,7 @@ class Command(BaseCommand):
         if tenant is None:
             raise CommandError(f"There is no organisation with the address name {options['slug']!r}.")
         question = f"This erases {tenant.name} for good. Type its address name to go on: "
-        if not options["yes"] and input(question).strip() != tenant.slug:
+        if not options["yes"] and _answer(question) != tenant.slug:
             raise CommandError("Nothing was changed.")
         # As the owner: the audit log, too, goes, which the role that serves requests may not touch.
         with transaction.atomic(using=OWNER), connections[OWNER].cursor() as cursor:
@@ -35,3 +35,11 @@ class Command(BaseCommand):
                 erased += cursor.rowcount
             cursor.execute("DELETE FROM tenants_tenant WHERE id = %s", [tenant.id])
         self.stdout.write(f"Erased {tenant.name}: {erased} rows.")
+
+
+def _answer(question: str) -> str:
+    try:
+        return input(question).strip()
+    except EOFError:
+        # Nobody is there to ask.
+        return ""

@@ -24,7 +24,7 @@ class Command(BaseCommand):
         source: Path = options["file"].absolute()
         if not source.is_file():
             raise CommandError(f"There is no file {source}.")
-        if not options["yes"] and input("This replaces all data. Type `replace` to go on: ").strip() != "replace":
+        if not options["yes"] and not _is_wanted():
             raise CommandError("Nothing was changed.")
         try:
             read_dump(source, database=settings.DATABASES["migrator"])
@@ -32,3 +32,11 @@ class Command(BaseCommand):
             raise CommandError(f"The restore failed and changed nothing: {error}") from None
         apply_grants("migrator")
         self.stdout.write(f"Restored {selectors.count_tenants()} organisations from {source}.")
+
+
+def _is_wanted() -> bool:
+    try:
+        return input("This replaces all data. Type `replace` to go on: ").strip() == "replace"
+    except EOFError:
+        # Nobody is there to ask.
+        return False
