@@ -22,10 +22,10 @@ EVENTS = ["click", "mouseover", "focus", "toggle", "load", "error", "animationst
 
 
 @pytest.fixture
-def talk(transactional_db: None) -> Iterator[Talk]:
+def talk(transactional_db: None, server_url: str) -> Iterator[Talk]:
     with FakeProvider() as fake:
         fake.script(MODEL, Script(text="Fine."))
-        yield make_talk(fake, with_document=False)
+        yield make_talk(fake, server_url, with_document=False)
 
 
 class Watch:
@@ -86,10 +86,7 @@ def test_hostile_messages_titles_and_passages_do_nothing(open_page: OpenPage, ta
 
 
 def test_hostile_names_and_titles_do_nothing_in_lists(open_page: OpenPage, talk: Talk, server_url: str) -> None:
-    short = [payload for payload in PAYLOADS if len(payload) <= 100]
     with tenant_tx(talk.tenant.id):
-        for number in range(0, len(short), 4):
-            Assistant.objects.filter(id=talk.assistant.id).update(name=short[number])
         for payload in PAYLOADS:
             make_conversation(talk.assistant, title=payload[:120])
         pages = -(-Conversation.objects.count() // 30)

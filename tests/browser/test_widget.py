@@ -26,10 +26,10 @@ SITE = """<!doctype html>
 
 
 @pytest.fixture
-def talk(transactional_db: None) -> Iterator[Talk]:
+def talk(transactional_db: None, server_url: str) -> Iterator[Talk]:
     with FakeProvider() as fake:
         fake.script(MODEL, Script(text=ANSWER))
-        yield make_talk(fake)
+        yield make_talk(fake, server_url)
 
 
 @pytest.fixture
