@@ -29,18 +29,25 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Without a browser these tests are skipped on a laptop and fail in CI, where it must be there."""
-    if CHROMIUM.exists() or os.environ.get("CI") == "true":
-        return
+    """Keep a module's tests together, and skip them where there is no browser.
+
+    CI never skips: there the browser must be present, and the fixture below fails without it. Together on one
+    worker, because Playwright occupies the thread's event loop until its module is over, and asynchronous tests
+    could not run in between.
+    """
     here = Path(__file__).parent
+    may_skip = not CHROMIUM.exists() and os.environ.get("CI") != "true"
     for item in items:
-        if here in item.path.parents:
+        if here not in item.path.parents:
+            continue
+        item.add_marker(pytest.mark.xdist_group(f"browser-{item.path.stem}"))
+        if may_skip:
             item.add_marker(pytest.mark.skip(reason=INSTALL))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, one for all tests."""
+    """Debian's Chromium, one for all tests of a module."""
     if not CHROMIUM.exists():
         pytest.fail(INSTALL)
     with sync_playwright() as playwright:
@@ -56,7 +63,7 @@ def browser() -> Iterator[Browser]:
         del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server_url(test_services: TestServices, django_db_setup: None, worker_id: str) -> Iterator[str]:
     """The address of a web process that serves this worker's database."""
     from django.conf import settings
