@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import psycopg
@@ -15,8 +14,10 @@ from parley.db.management.commands.bootstrap_database import ADMIN_VARIABLE, ROL
 from parley.embedded.database_access import with_credentials
 from tests.services import TestServices
 
-# Workers share the server, so each has a database of its own.
-DATABASE = f"bootstrapped_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
+# Roles belong to the server that all workers share: two bootstraps at once would get in each other's way.
+pytestmark = pytest.mark.xdist_group("bootstrap")
+
+DATABASE = "bootstrapped"
 
 
 @pytest.fixture
