@@ -21,7 +21,7 @@ from redis.backoff import NoBackoff
 from parley.realtime import Event, Hub, Snapshot, SnapshotLoader, Writer
 from parley.realtime import hub as hub_module
 from parley.realtime.follower import MAX_EVENTS, Follower
-from parley.realtime.log import EventLog
+from parley.realtime.log import Entry, EventLog
 from parley.realtime.offline import append_event, read_events
 
 pytestmark = pytest.mark.usefixtures("django_db_setup")
@@ -246,7 +246,7 @@ async def test_many_streams_share_round_trips(hub: Hub, monkeypatch: pytest.Monk
     sent: list[int] = []
     send = EventLog._send
 
-    async def counted(self: EventLog, batch: list[tuple[str, int, Event]]) -> None:
+    async def counted(self: EventLog, batch: list[Entry]) -> None:
         sent.append(len(batch))
         await send(self, batch)
 
