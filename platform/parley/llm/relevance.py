@@ -26,7 +26,6 @@ _NUMBER_CUE = 0.2
 _INSTRUCTION_CUE = 0.12
 _REASON_CUE = 0.1
 _PLACE_CUE = 0.08
-_ABOUT_THE_TEXT = -0.2
 _COMPANY = 0.3
 # Without an embedder the words must carry its weight, or one threshold would not fit both.
 _WORDS_ALONE = 1.4
@@ -94,7 +93,9 @@ def best_sentences(
 
     Sources are expected best first, as search returns them; their order counts a little.
     """
-    pieces = [piece for source in sources for piece in pieces_of(source)]
+    found = [piece for source in sources for piece in pieces_of(source)]
+    # "This page explains how …" holds every word of the question and no answer.
+    pieces = [piece for piece in found if not _IS_ABOUT_THE_TEXT.search(piece.text)] or found
     if not pieces:
         return []
     titles = {source.number: source.title for source in sources}
@@ -192,6 +193,4 @@ def _cues(question: str, text: str) -> float:
         gain += _REASON_CUE
     if _ASKS_PLACE.search(question) and _PLACES.search(text):
         gain += _PLACE_CUE
-    if _IS_ABOUT_THE_TEXT.search(text):
-        gain += _ABOUT_THE_TEXT
     return gain
