@@ -13,6 +13,8 @@ from django.core.management.base import CommandError
 
 from apps.assistants.services.assistants import update_draft
 from apps.assistants.services.versions import publish
+from apps.evaluations import selectors
+from apps.evaluations.services import evaluators
 from parley.llm.fake import FakeProvider, Script
 from parley.tenancy import tenant_tx
 
@@ -117,3 +119,13 @@ def test_an_error_of_ours_is_not_a_regression(bench: Bench, monkeypatch: pytest.
     code, _, problem = evaluate("--version", "draft")
     assert code == 2
     assert "disk full" in problem
+
+
+def test_an_organisation_without_evaluators_gets_the_two_to_start_with(two_models: Bench) -> None:
+    with tenant_tx(two_models.assistant.tenant_id):
+        for row in selectors.list_evaluators():
+            evaluators.delete_evaluator(evaluator_id=row.id)
+    code, out, _ = evaluate("--json")
+    result: dict[str, Any] = json.loads(out)
+    assert code == 0
+    assert [one["name"] for one in result["experiment"]["evaluators"]] == ["Right fact", "Right source"]

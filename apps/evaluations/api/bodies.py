@@ -69,10 +69,10 @@ class EvaluatorChange(serializers.Serializer[Any]):
 
 
 class ExperimentBody(serializers.Serializer[Any]):
-    """A new experiment. `version`: "published" (the default), "draft", or a version's number."""
+    """A new experiment. `version`: "published" (the default), "draft", or a number; `evaluators` default to all."""
 
     name = serializers.CharField(required=False, allow_blank=True, default="")
     assistant = serializers.CharField()
     version = serializers.CharField(required=False, default="published")
     dataset = serializers.UUIDField()
-    evaluators = serializers.ListField(child=serializers.UUIDField(), allow_empty=False)
+    evaluators = serializers.ListField(child=serializers.UUIDField(), required=False, allow_empty=False)

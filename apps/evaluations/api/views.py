@@ -181,7 +181,7 @@ class ExperimentListView(TenantAPIView):
         experiment = experiments.start_experiment(
             version=selectors.get_version(assistant=body["assistant"], version=body["version"]),
             dataset_id=body["dataset"],
-            evaluator_ids=body["evaluators"],
+            evaluator_ids=body.get("evaluators") or evaluators.list_or_start_evaluators(),
             name=body["name"],
         )
         return _experiment_response(experiment, status.HTTP_201_CREATED)

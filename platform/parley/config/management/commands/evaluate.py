@@ -17,7 +17,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.evaluations import selectors
 from apps.evaluations.contracts import EvaluatorSummary
-from apps.evaluations.services import experiments, running
+from apps.evaluations.services import evaluators, experiments, running
 from apps.tenants import selectors as tenants
 from parley.errors import NotFound, Problem, Unavailable
 from parley.tenancy import tenant_tx, use_tenant
@@ -100,7 +100,7 @@ class Command(BaseCommand):
             experiment = experiments.start_experiment(
                 version=selectors.get_version(assistant=assistant, version=version),
                 dataset_id=dataset.id,
-                evaluator_ids=[row.id for row in selectors.list_evaluators()],
+                evaluator_ids=evaluators.list_or_start_evaluators(),
                 is_driven_by_jobs=False,
             )
         bar = ProgressBar(self.stderr, experiment.version_label)
