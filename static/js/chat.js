@@ -30,6 +30,8 @@ class Chat {
       } catch (error) {
         this.complain(error.message);
       }
+      // Without this script a visitor's form leads nowhere, so it is closed until the script has taken over.
+      this.field.disabled = false;
     }
     this.adopt();
     this.toEnd();

@@ -181,6 +181,7 @@ def test_messages_from_strangers_are_ignored_in_both_directions(open_page: OpenP
     page.wait_for_timeout(80)
     expect(page.locator("iframe.panel")).to_be_visible()
     # To the frame: only the website around it may put the cursor into the field, and only with the known word.
+    expect(frame.get_by_label("Your message")).to_be_focused()
     inner.evaluate("() => document.activeElement.blur()")
     page.evaluate(
         """() => {
