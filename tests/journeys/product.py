@@ -159,7 +159,7 @@ class Outsider:
     @contextmanager
     def open_socket(self, conversation: str) -> Iterator[ClientConnection]:
         """A WebSocket that has been let in."""
-        with connect(self.socket_url(conversation)) as socket:
+        with connect(self.socket_url(conversation), ping_interval=None) as socket:
             say(socket, type="auth", token=self.key)
             assert hear(socket)["type"] == "ready"
             yield socket

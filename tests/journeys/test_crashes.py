@@ -19,10 +19,10 @@ from tests.journeys.product import Outsider, Product, hear, hear_until, joined, 
 from tests.knowledge.files import long_markdown
 from tests.services import TestServices
 
-pytestmark = [pytest.mark.xdist_group("journeys"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.xdist_group("journeys"), pytest.mark.timeout(400)]
 
 TOKEN = 1 / 20
-SECTIONS = 400
+SECTIONS = 600
 _HOLDS = "SELECT state, count(*) FROM gateway_hold WHERE conversation_id = %s GROUP BY state"
 
 
@@ -67,10 +67,11 @@ def crash(product: Product, acme: Outsider, provider: FakeProvider) -> Crash:
     assistant = acme.published_assistant("Slow", model=acme.scripted_model(provider.base_url, "slow"))
     conversation = acme.create("/conversations/", assistant=assistant["slug"])["id"]
     document = acme.upload(base, "rules.md", long_markdown(SECTIONS), "text/markdown")
+    # Embedding takes much longer than a first word, so the document goes first.
+    until(lambda: acme.get(f"/documents/{document}/")["status"] in ("chunking", "embedding"), within=120, every=0.02)
     with acme.open_socket(conversation) as socket:
         say(socket, type="message", client_id="one", text="Go on.")
         frames = hear_until(socket, "generation.delta")
-        until(lambda: acme.get(f"/documents/{document}/")["status"] in ("chunking", "embedding"), within=60, every=0.02)
         product.kill("worker")
         frames += [hear(socket) for _ in range(45)]
         killed_at = datetime.now(UTC)
@@ -89,7 +90,7 @@ def test_a_killed_worker_leaves_a_document_that_gets_indexed(crash: Crash, produ
     product.execute(
         "UPDATE knowledge_document SET lease_expires_at = now() - interval '1 second' WHERE id = %s", crash.document
     )
-    shown = acme.until_indexed(crash.document, within=90)
+    shown = acme.until_indexed(crash.document, within=120)
     (stored,) = product.execute("SELECT count(*) FROM knowledge_chunk WHERE document_id = %s", crash.document)
     assert stored[0] == shown["chunk_count"]
     body = {"query": f"The rule of subject {SECTIONS - 1}", "limit": 5}
