@@ -175,7 +175,7 @@ def _measure(
 ) -> dict[str, Any]:
     """Recall against brute force, and p50 of each round beside the reference's, alternating."""
     from apps.knowledge.retrieval.vectors import find_by_vector
-    from apps.knowledge.services.indexing import halfvec_literal
+    from apps.knowledge.services.passage_vectors import halfvec_literal
     from parley.tenancy import tenant_tx
 
     literals = [halfvec_literal(question.tolist()) for question in questions]

@@ -146,10 +146,14 @@ class ChunkVector(TenantOwned):
     document = TenantForeignKey(Document, on_delete=models.CASCADE, related_name="+")
     chunk = TenantForeignKey(Chunk, on_delete=models.CASCADE, related_name="+", db_index=False)
     embedding = HalfVectorField(dimensions=DIMENSIONS)
+    # Names the embedded text and its model, so that equal text is never embedded twice for one tenant. None for
+    # rows of before it was kept.
+    content_key = models.UUIDField(null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["tenant", "chunk"], name="knowledge_chunkvector_chunk_key")]
         indexes = [
+            models.Index(fields=["tenant", "content_key"], name="knowledge_chunkvector_content"),
             # The vectors once more, side by side for each base: the exact scan reads this index and nothing else.
             models.Index(
                 fields=["tenant", "knowledge_base"],

@@ -135,11 +135,17 @@ def test_what_may_pass_is_tried_again_later_and_not_for_ever(
 
 @pytest.mark.parametrize("stage", ["extract_safely", "chunk", "embed", "write_rows"])
 def test_killed_between_steps_the_rows_converge(
-    tenant_a: TenantWithKey, make_base: Make, add: Make, index: Make, monkeypatch: pytest.MonkeyPatch, stage: str
+    tenant_a: TenantWithKey,
+    tenant_b: TenantWithKey,
+    make_base: Make,
+    add: Make,
+    index: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    stage: str,
 ) -> None:
     """C-09: a worker that dies at any stage leaves nothing half; the next one gets the same chunks."""
-    base = make_base(tenant_a)
-    whole = index(tenant_a, add(tenant_a, base, "whole.md", files.long_markdown(20)))
+    # The undisturbed twin is another tenant's, or its vectors would be used again and nothing be embedded.
+    whole = index(tenant_b, add(tenant_b, make_base(tenant_b), "whole.md", files.long_markdown(20)))
     document = add(tenant_a, make_base(tenant_a, "Other"), "whole.md", files.long_markdown(20))
 
     class Killed(BaseException):
@@ -158,7 +164,7 @@ def test_killed_between_steps_the_rows_converge(
     assert index(tenant_a, document).attempt == left.attempt, "the lease still holds"
     _set(tenant_a, document, lease_expires_at=timezone.now() - timedelta(seconds=1))
     assert index(tenant_a, document).status == "indexed"
-    assert _chunks(tenant_a, document) == _chunks(tenant_a, whole)
+    assert _chunks(tenant_a, document) == _chunks(tenant_b, whole)
 
 
 def test_a_second_delivery_does_nothing(tenant_a: TenantWithKey, make_base: Make, add: Make, index: Make) -> None:

@@ -19,7 +19,8 @@ from apps.knowledge.retrieval.vectors import find_by_vector
 from apps.knowledge.retrieval.words import find_by_words
 from apps.knowledge.services import documents, indexing
 from apps.knowledge.services.index_rows import IndexTarget, write_rows
-from apps.knowledge.services.indexing import halfvec_literal
+from apps.knowledge.services.passage_vectors import PassageVector, halfvec_literal
+from parley.db import uuid7
 from parley.errors import Invalid, Unavailable
 from parley.tenancy import tenant_tx, use_tenant
 from tests.fixtures import TenantWithKey
@@ -198,7 +199,7 @@ def _fill(owner: TenantWithKey, base: Any, rows: Matrix) -> list[UUID]:
         )
         target = IndexTarget(base.id, document.id, version.id, "bulk")
         drafts = [ChunkDraft(n, f"passage {n}", (), "part", 2) for n in range(len(rows))]
-        write_rows(target, drafts, [halfvec_literal(row) for row in rows.tolist()])
+        write_rows(target, drafts, [PassageVector(uuid7(), halfvec_literal(row)) for row in rows.tolist()])
         return list(Chunk.objects.order_by("ordinal").values_list("id", flat=True))
 
 

@@ -15,6 +15,14 @@ from parley.llm import embed as call_embedder
 from parley.tenancy import tenant_tx
 
 
+def current_model() -> str:
+    """The name of the tenant's embedding model: vectors of two models cannot be compared. Opens its own
+    transaction. Raises `Problem` when no route for embedding exists.
+    """
+    with tenant_tx():
+        return selectors.resolve_route(purpose="embed").preferred.target.model
+
+
 def embed(*, texts: Sequence[str], kind: Literal["query", "passage"] = "passage") -> list[list[float]]:
     """One vector per text, in order, by the tenant's embedding model. Blocking; opens its own transactions.
 

@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db import connection
 
 from apps.knowledge.ingest.chunk import ChunkDraft
+from apps.knowledge.services.passage_vectors import PassageVector
 from parley.db.ids import uuid7
 from parley.tenancy import require_tenant_id
 
@@ -25,9 +26,9 @@ FROM unnest(%(ids)s::uuid[], %(ordinals)s::int[], %(texts)s::text[], %(headings)
 """
 _INSERT_VECTORS = """
 INSERT INTO knowledge_chunkvector
-    (id, tenant_id, created_at, knowledge_base_id, document_id, chunk_id, embedding)
-SELECT id, %(tenant)s, now(), %(base)s, %(document)s, id, embedding::halfvec(384)
-FROM unnest(%(ids)s::uuid[], %(vectors)s::text[]) AS draft (id, embedding)
+    (id, tenant_id, created_at, knowledge_base_id, document_id, chunk_id, embedding, content_key)
+SELECT id, %(tenant)s, now(), %(base)s, %(document)s, id, embedding::halfvec(384), content_key
+FROM unnest(%(ids)s::uuid[], %(vectors)s::text[], %(keys)s::uuid[]) AS draft (id, embedding, content_key)
 """
 # Stemmed words find other forms of a word, words as written find names and codes. What stands in a title or a
 # heading names the subject of the chunk: label A.
@@ -55,8 +56,8 @@ class IndexTarget:
     title: str
 
 
-def write_rows(target: IndexTarget, drafts: Sequence[ChunkDraft], vectors: Sequence[str]) -> None:
-    """Insert chunks, vectors (halfvec literals, one per draft) and terms. Opens no transaction."""
+def write_rows(target: IndexTarget, drafts: Sequence[ChunkDraft], vectors: Sequence[PassageVector]) -> None:
+    """Insert chunks, vectors (one per draft) and terms. Opens no transaction."""
     values: dict[str, Any] = {
         "tenant": require_tenant_id(),
         "base": target.knowledge_base_id,
@@ -69,7 +70,8 @@ def write_rows(target: IndexTarget, drafts: Sequence[ChunkDraft], vectors: Seque
         "headings": [json.dumps(draft.headings) for draft in drafts],
         "locations": [draft.location[:500] for draft in drafts],
         "tokens": [draft.token_count for draft in drafts],
-        "vectors": list(vectors),
+        "vectors": [vector.literal for vector in vectors],
+        "keys": [vector.content_key for vector in vectors],
     }
     with connection.cursor() as cursor:
         for statement in (_INSERT_CHUNKS, _INSERT_VECTORS, _INSERT_TERMS):

@@ -23,6 +23,7 @@ from apps.knowledge.ingest.chunk import ChunkDraft, chunk, embedded_text
 from apps.knowledge.ingest.sandbox import extract_safely
 from apps.knowledge.models import Document, DocumentVersion, OriginalFile
 from apps.knowledge.services.index_rows import IndexTarget, delete_chunks, hide_document, write_rows
+from apps.knowledge.services.passage_vectors import PassageVector, content_key, embed_passages, find_known_vectors
 from parley.errors import Problem, Unavailable
 from parley.llm import LlmError
 from parley.tenancy import tenant_tx
@@ -94,21 +95,21 @@ def _index(claim: Claim) -> None:
     log.info("document.indexed", document_id=str(claim.document_id), chunks=len(drafts), attempt=claim.attempt)
 
 
-def _embed(claim: Claim, title: str, drafts: Sequence[ChunkDraft]) -> list[str]:
-    """One halfvec literal per chunk; batches outside any transaction, the lease renewed after each."""
-    vectors: list[str] = []
-    for start in range(0, len(drafts), EMBED_BATCH):
-        batch = drafts[start : start + EMBED_BATCH]
-        texts = [embedded_text(title, draft.headings, draft.text) for draft in batch]
-        vectors.extend(map(halfvec_literal, embeddings.embed(texts=texts, kind="passage")))
-        share = len(vectors) / len(drafts)
+def _embed(claim: Claim, title: str, drafts: Sequence[ChunkDraft]) -> list[PassageVector]:
+    """One vector per chunk; batches outside any transaction, the lease renewed after each.
+
+    Only text that this tenant has not embedded yet is sent to the model: a corrected typo costs one passage.
+    """
+    model = embeddings.current_model()
+    texts = [embedded_text(title, draft.headings, draft.text) for draft in drafts]
+    keys = [content_key(model, text) for text in texts]
+    known = find_known_vectors(keys)
+    missing = [(key, text) for key, text in dict(zip(keys, texts, strict=True)).items() if key not in known]
+    for start in range(0, len(missing), EMBED_BATCH):
+        known |= embed_passages(missing[start : start + EMBED_BATCH])
+        share = min(start + EMBED_BATCH, len(missing)) / len(missing)
         _advance(claim, DocumentStatus.EMBEDDING, _EMBEDDING_AT + (_WRITING_AT - _EMBEDDING_AT) * share)
-    return vectors
-
-
-def halfvec_literal(vector: Sequence[float]) -> str:
-    """A vector as PostgreSQL reads it; five decimals are finer than a half float near 0.1."""
-    return "[" + ",".join(f"{value:.5f}" for value in vector) + "]"
+    return [known[key] for key in keys]
 
 
 def _claim(document_id: UUID) -> Claim | None:
@@ -162,7 +163,7 @@ def _advance(claim: Claim, status: DocumentStatus, progress: float) -> None:
 
 
 def replace_chunks(
-    claim: Claim, extracted: ExtractedDocument, drafts: Sequence[ChunkDraft], vectors: Sequence[str]
+    claim: Claim, extracted: ExtractedDocument, drafts: Sequence[ChunkDraft], vectors: Sequence[PassageVector]
 ) -> None:
     """Swap old chunks for new ones and show the document as indexed, all in one. Raises `Superseded`."""
     title = (extracted.title or claim.title)[:300]
