@@ -38,6 +38,9 @@ class Document(TenantOwned):
     knowledge_base = TenantForeignKey(KnowledgeBase, on_delete=models.CASCADE, related_name="documents")
     name = models.CharField(max_length=255)
     title = models.CharField(max_length=300, blank=True)
+    # What the sending system calls it, and what it knows about it; empty for documents added by hand.
+    external_id = models.CharField(max_length=200, blank=True)
+    metadata: Any = models.JSONField(default=dict)
     media_type = models.CharField(max_length=100)
     size_bytes = models.PositiveBigIntegerField()
     content_hash = models.CharField(max_length=64)
@@ -69,6 +72,11 @@ class Document(TenantOwned):
                 fields=["tenant", "knowledge_base", "content_hash"],
                 condition=Q(deleted_at=None),
                 name="knowledge_document_content_key",
+            ),
+            models.UniqueConstraint(
+                fields=["tenant", "knowledge_base", "external_id"],
+                condition=Q(deleted_at=None) & ~Q(external_id=""),
+                name="knowledge_document_external_key",
             ),
             models.CheckConstraint(
                 condition=Q(progress__gte=0.0, progress__lte=1.0), name="knowledge_document_progress_range"

@@ -53,9 +53,11 @@ def get_knowledge_base(knowledge_base_id: UUID) -> KnowledgeBase:
     return base
 
 
-def list_documents(*, knowledge_base_id: UUID) -> QuerySet[Document]:
-    """Documents of a knowledge base that are not deleted, newest first."""
+def list_documents(*, knowledge_base_id: UUID, external_id: str = "") -> QuerySet[Document]:
+    """Documents of a knowledge base that are not deleted, newest first; with an `external_id` the one so called."""
     documents: QuerySet[Document] = Document.objects.filter(knowledge_base_id=knowledge_base_id, deleted_at=None)
+    if external_id:
+        documents = documents.filter(external_id=external_id)
     return documents.order_by("-id")
 
 

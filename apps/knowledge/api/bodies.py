@@ -7,6 +7,7 @@ from rest_framework import serializers
 from apps.knowledge.contracts import MAX_SEARCH_RESULTS, Passage
 from apps.knowledge.models import Chunk, Document, KnowledgeBase
 from apps.knowledge.retrieval.words import MAX_QUERY_CHARS
+from apps.knowledge.services.external import MAX_EXTERNAL_ID
 
 
 class NewKnowledgeBase(serializers.Serializer[Any]):
@@ -30,6 +31,14 @@ class NewDocument(serializers.Serializer[Any]):
     title = serializers.CharField(max_length=300, required=False)
     text = serializers.CharField(required=False, trim_whitespace=False, max_length=5_000_000)
     url = serializers.CharField(max_length=2000, required=False)
+    external_id = serializers.CharField(max_length=MAX_EXTERNAL_ID, required=False)
+    metadata = serializers.JSONField(required=False)
+
+    def validate_metadata(self, value: Any) -> dict[str, Any]:
+        """An object; its fields are checked by the service."""
+        if not isinstance(value, dict):
+            raise serializers.ValidationError("Metadata must be an object of names and values.")
+        return value
 
 
 class SearchQuestion(serializers.Serializer[Any]):
@@ -58,6 +67,8 @@ class DocumentBody(serializers.Serializer[Any]):
     knowledge_base_id = serializers.UUIDField()
     name = serializers.CharField()
     title = serializers.CharField()
+    external_id = serializers.CharField()
+    metadata = serializers.DictField()
     media_type = serializers.CharField()
     size_bytes = serializers.IntegerField()
     version = serializers.IntegerField()
@@ -122,6 +133,8 @@ def document_body(document: Document) -> dict[str, Any]:
         "knowledge_base_id": str(document.knowledge_base_id),
         "name": document.name,
         "title": document.shown_title,
+        "external_id": document.external_id,
+        "metadata": document.metadata,
         "media_type": document.media_type,
         "size_bytes": document.size_bytes,
         "version": document.version_number,

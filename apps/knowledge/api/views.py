@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -61,14 +61,22 @@ class KnowledgeBaseDetail(TenantAPIView):
 
 
 class DocumentList(TenantAPIView):
-    """The documents of a knowledge base. POST adds one; it is indexed in the background."""
+    """The documents of a knowledge base. POST adds one; it is indexed in the background.
+
+    With an `external_id`, POST replaces the document that was sent by that name, and GET finds it.
+    """
 
     access = {"GET": "knowledge.view", "POST": "knowledge.edit"}
 
-    @extend_schema(responses=bodies.DocumentBody(many=True))
+    @extend_schema(
+        parameters=[OpenApiParameter("external_id", str, description="Only the document that was sent by this name.")],
+        responses=bodies.DocumentBody(many=True),
+    )
     def get(self, request: Request, knowledge_base_id: UUID) -> Response:
         base = selectors.get_knowledge_base(knowledge_base_id)
-        return paginate(request, selectors.list_documents(knowledge_base_id=base.id), bodies.document_body)
+        external_id = request.query_params.get("external_id", "")
+        found = selectors.list_documents(knowledge_base_id=base.id, external_id=external_id)
+        return paginate(request, found, bodies.document_body)
 
     @extend_schema(request=bodies.NewDocument, responses={201: bodies.DocumentBody})
     def post(self, request: Request, knowledge_base_id: UUID) -> Response:
@@ -79,11 +87,14 @@ class DocumentList(TenantAPIView):
         fields = parse_body(bodies.NewDocument, request)
         if "url" in fields:
             raise Invalid(_NO_FETCHING, errors={"url": [_NO_FETCHING]})
+        named = {key: fields[key] for key in ("external_id", "metadata") if key in fields}
         upload = fields.get("file")
         if upload is None and not {"title", "text"} <= fields.keys():
             raise Invalid("Send a “file” (multipart), or a “title” and a “text” (JSON).")
         if upload is None:
-            return documents.add_text(knowledge_base_id=knowledge_base_id, title=fields["title"], text=fields["text"])
+            return documents.add_text(
+                knowledge_base_id=knowledge_base_id, title=fields["title"], text=fields["text"], **named
+            )
         if upload.size > limits.MAX_FILE_BYTES:
             raise TooLarge(too_large_sentence(upload.size))
         return documents.add_document(
@@ -92,6 +103,7 @@ class DocumentList(TenantAPIView):
             content=upload.read(),
             media_type=upload.content_type,
             title=fields.get("title", ""),
+            **named,
         )
 
 

@@ -17,6 +17,7 @@ from apps.knowledge.ingest.sniff import MEDIA_TYPES, sniff, too_large_sentence
 from apps.knowledge.models import Document, DocumentVersion, KnowledgeBase, OriginalFile
 from apps.knowledge.policies import require_may_retry
 from apps.knowledge.selectors import get_document
+from apps.knowledge.services.external import Metadata, checked_external_id, checked_metadata
 from apps.knowledge.services.index_rows import delete_chunks, hide_document
 from apps.tenants.services.audit import record
 from parley.errors import Conflict, Invalid, NotFound, TooLarge
@@ -28,12 +29,21 @@ _MAX_TITLE = 300
 
 
 def add_document(
-    *, knowledge_base_id: UUID, name: str, content: bytes, media_type: str | None = None, title: str = ""
+    *,
+    knowledge_base_id: UUID,
+    name: str,
+    content: bytes,
+    media_type: str | None = None,
+    title: str = "",
+    external_id: str = "",
+    metadata: Metadata | None = None,
 ) -> Document:
     """Store a file and start indexing it after commit.
 
     A file of a name that exists already becomes that document's next version: the old text is found until the
-    new one is indexed. `media_type` is what the sender claims and is not believed; the content decides.
+    new one is indexed. With an `external_id` that name decides instead: sent again it becomes the next version,
+    and unchanged content only takes over the `metadata` (None leaves it as it is). `media_type` is what the
+    sender claims and is not believed; the content decides.
 
     Safe to repeat: equal content never makes a second document. Raises `NotFound`; `TooLarge`; `Invalid` for
     files that are not read; `Conflict` when the same content is there already.
@@ -47,19 +57,29 @@ def add_document(
         raise Invalid(problem.sentence, errors={"file": [problem.sentence]}) from problem
     base = _lock_base(knowledge_base_id)
     digest = hashlib.sha256(content).hexdigest()
-    document = _existing(base, name, digest)
+    external_id, metadata = checked_external_id(external_id), checked_metadata(metadata)
+    document = _existing(base, name, digest, external_id)
+    if document is not None and document.content_hash == digest and document.status != DocumentStatus.FAILED:
+        _describe(document, metadata)
+        return document
     if document is None:
-        document = Document(knowledge_base=base, name=name, version_number=1)
+        document = Document(knowledge_base=base, version_number=1, external_id=external_id)
     else:
         document.version_number += 1
+    document.name = _free_name(base, name, external_id) if external_id else name
+    document.metadata = document.metadata if metadata is None else metadata
     document.title, document.media_type = title[:_MAX_TITLE] or document.title, media_type
     document.size_bytes, document.content_hash = len(content), digest
     _store(document, content)
     return document
 
 
-def add_text(*, knowledge_base_id: UUID, title: str, text: str) -> Document:
-    """Store a text that was typed, as a Markdown document called by its title. Raises as `add_document`."""
+def add_text(
+    *, knowledge_base_id: UUID, title: str, text: str, external_id: str = "", metadata: Metadata | None = None
+) -> Document:
+    """Store a text that was typed or sent, as a Markdown document called by its title. Raises as
+    `add_document`.
+    """
     title = " ".join(_UNPRINTABLE.sub(" ", title).split())
     errors = {
         field: [sentence]
@@ -75,7 +95,14 @@ def add_text(*, knowledge_base_id: UUID, title: str, text: str) -> Document:
         raise Invalid("The text was not saved.", errors=errors)
     content = f'---\ntitle: "{title}"\n---\n\n{text}\n'.encode()
     name = title.replace("/", "-")[: _MAX_NAME - 3] + ".md"
-    return add_document(knowledge_base_id=knowledge_base_id, name=name, content=content, title=title)
+    return add_document(
+        knowledge_base_id=knowledge_base_id,
+        name=name,
+        content=content,
+        title=title,
+        external_id=external_id,
+        metadata=metadata,
+    )
 
 
 def clean_name(name: str) -> str:
@@ -144,14 +171,36 @@ def _lock_base(knowledge_base_id: UUID) -> KnowledgeBase:
     return base
 
 
-def _existing(base: KnowledgeBase, name: str, digest: str) -> Document | None:
-    """The document to replace, if any. Raises `Conflict` when the content is there and did not fail."""
+def _existing(base: KnowledgeBase, name: str, digest: str, external_id: str) -> Document | None:
+    """The document to replace, if any. Raises `Conflict` when the content is there by another name and did not
+    fail.
+    """
     alive = Document.objects.filter(knowledge_base=base, deleted_at=None)
+    called = alive.filter(external_id=external_id) if external_id else alive.filter(name=name)
+    known: Document | None = called.select_for_update().first()
     same: Document | None = alive.filter(content_hash=digest).first()
-    if same is not None and not (same.status == DocumentStatus.FAILED and same.name == name):
+    is_itself = known is not None and same is not None and same.id == known.id
+    if same is not None and not (is_itself and (external_id or same.status == DocumentStatus.FAILED)):
         raise Conflict(f"This content is already here as “{same.name}”. Nothing was added.", document_id=str(same.id))
-    named: Document | None = alive.select_for_update().filter(name=name).first()
-    return named
+    return known
+
+
+def _free_name(base: KnowledgeBase, name: str, external_id: str) -> str:
+    """The name, told apart by the sender's own when a document of another origin is called so already."""
+    others = Document.objects.filter(knowledge_base=base, deleted_at=None, name=name).exclude(external_id=external_id)
+    if not others.exists():
+        return name
+    path = PurePosixPath(name)
+    return clean_name(f"{path.stem[: _MAX_NAME - 220]} ({external_id}){path.suffix}")
+
+
+def _describe(document: Document, metadata: Metadata | None) -> None:
+    """Take over metadata without indexing anything."""
+    if metadata is not None and metadata != document.metadata:
+        before = {"metadata": document.metadata}
+        document.metadata = metadata
+        document.save(update_fields=["metadata", "updated_at"])
+        record(action="document.described", target=document, before=before, after={"metadata": metadata})
 
 
 def _store(document: Document, content: bytes) -> None:
