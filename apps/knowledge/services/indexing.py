@@ -17,11 +17,12 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from apps.gateway.services import embeddings
-from apps.knowledge.enums import DocumentStatus
+from apps.knowledge.enums import WORKING, DocumentStatus
 from apps.knowledge.ingest.blocks import ExtractedDocument, Unreadable
 from apps.knowledge.ingest.chunk import ChunkDraft, chunk, embedded_text
 from apps.knowledge.ingest.sandbox import extract_safely
 from apps.knowledge.models import Document, DocumentVersion, OriginalFile
+from apps.knowledge.services.heartbeat import beating
 from apps.knowledge.services.index_rows import IndexTarget, delete_chunks, hide_document, write_rows
 from apps.knowledge.services.passage_vectors import PassageVector, content_key, embed_passages, find_known_vectors
 from parley.errors import Problem, Unavailable
@@ -30,7 +31,9 @@ from parley.tenancy import tenant_tx
 
 log = structlog.get_logger(__name__)
 
-LEASE = timedelta(seconds=150)
+# Renewed while the worker lives: what a killed one leaves behind is taken up after this long.
+LEASE = timedelta(seconds=30)
+BEAT_SECONDS = 7.0
 MAX_TRIES = 4
 EMBED_BATCH = 32
 _CHUNKING_AT, _EMBEDDING_AT, _WRITING_AT = 0.2, 0.25, 0.98
@@ -68,7 +71,8 @@ def index_document(*, document_id: UUID) -> bool:
     if claim is None:
         return False
     try:
-        _index(claim)
+        with beating(lambda: _renew(claim), every_seconds=BEAT_SECONDS):
+            _index(claim)
     except Superseded:
         log.info("document.index_superseded", document_id=str(document_id), attempt=claim.attempt)
     except Unreadable as problem:
@@ -160,6 +164,11 @@ def _advance(claim: Claim, status: DocumentStatus, progress: float) -> None:
         )
     if not kept:
         raise Superseded
+
+
+def _renew(claim: Claim) -> bool:
+    with tenant_tx():
+        return bool(_mine(claim).filter(status__in=WORKING).update(lease_expires_at=timezone.now() + LEASE))
 
 
 def replace_chunks(
