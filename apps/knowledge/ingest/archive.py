@@ -36,7 +36,7 @@ def office_container(content: bytes) -> io.BytesIO:
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            _require_harmless(archive.infolist(), len(content))
+            require_harmless(archive.infolist(), len(content))
             return _copy(archive)
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, EOFError, RuntimeError) as error:
         raise Unreadable(
@@ -44,7 +44,8 @@ def office_container(content: bytes) -> io.BytesIO:
         ) from error
 
 
-def _require_harmless(entries: list[zipfile.ZipInfo], size: int) -> None:
+def require_harmless(entries: list[zipfile.ZipInfo], size: int) -> None:
+    """Raise `Unreadable` for an archive of `size` bytes whose entries unpack to more than the caps allow."""
     unpacked = sum(entry.file_size for entry in entries)
     is_dense = unpacked > limits.RATIO_MATTERS_ABOVE_BYTES and unpacked > size * limits.MAX_ARCHIVE_RATIO
     if len(entries) > limits.MAX_ARCHIVE_ENTRIES or unpacked > limits.MAX_ARCHIVE_BYTES or is_dense:
