@@ -126,6 +126,10 @@ PARLEY_EMBEDDER_URL = env.text("PARLEY_EMBEDDER_URL", "")
 PARLEY_ALLOW_PRIVATE_PROVIDERS = env.flag("PARLEY_ALLOW_PRIVATE_PROVIDERS", False)
 PARLEY_FORBID_REMOTE_MODELS = env.flag("PARLEY_FORBID_REMOTE_MODELS", False)
 
+# -- the way out --------------------------------------------------------------
+# Private networks (10.20.0.0/16) and servers (wiki.intern:8080) that addresses named by users may lead to.
+PARLEY_EGRESS_ALLOW = env.words("PARLEY_EGRESS_ALLOW")
+
 # -- people -------------------------------------------------------------------
 AUTH_USER_MODEL = "tenants.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
