@@ -134,3 +134,27 @@ def test_public_addresses_pass_in_one_normal_form(url: str, normal: str) -> None
 @pytest.mark.parametrize("text", ["8.8.8.8", "2606:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8"])
 def test_public_ip_addresses_pass(text: str) -> None:
     assert objection_to_address(ip_address(text)) is None
+
+
+def test_the_certificate_is_asked_for_by_name_although_an_address_is_dialled() -> None:
+    asked: list[str | None] = []
+
+    class Stream(httpcore.NetworkStream):
+        def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: Any = None) -> Any:
+            asked.append(server_hostname)
+            assert ssl_context.check_hostname
+            raise httpcore.ConnectError("far enough")
+
+        def close(self) -> None:
+            pass
+
+    class Answering(Dialler):
+        def connect_tcp(self, host: str, port: int, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
+            self.dialled.append((host, port))
+            return Stream()
+
+    dialler = Answering()
+    client = EgressClient(Allowance(), resolve=Resolver([str(PUBLIC)]), dialler=dialler)
+    with pytest.raises(EgressFailed):
+        client.fetch("https://site.example/", accept=["text/html"], max_bytes=1000)
+    assert (asked, dialler.dialled) == (["site.example"], [(str(PUBLIC), 443)])
