@@ -35,7 +35,7 @@ def test_a_file_over_the_cap_is_too_large(tenant_a: TenantWithKey, make_base: Ma
 
 def test_a_file_of_another_kind_is_refused(tenant_a: TenantWithKey, make_base: Make, add: Make) -> None:
     with pytest.raises(Invalid, match="cannot be read yet"):
-        add(tenant_a, make_base(tenant_a), "a.csv", b"a;b")
+        add(tenant_a, make_base(tenant_a), "a.ics", b"a;b")
 
 
 @pytest.mark.parametrize(

@@ -60,11 +60,11 @@ def test_from_nothing_to_a_searchable_document(editor: Client, tenant_a: TenantW
     uploads = [
         SimpleUploadedFile("a.md", files.MARKDOWN),
         SimpleUploadedFile("b.pdf", files.pdf(2)),
-        SimpleUploadedFile("c.csv", b"a;b"),
+        SimpleUploadedFile("c.ics", b"a;b"),
     ]
     shown = _text(editor.post(f"{page}documents/", {"file": uploads}, follow=True))
     assert "2 files were added" in shown
-    assert "c.csv: “.csv” files cannot be read yet" in shown
+    assert "c.ics: “.ics” files cannot be read yet" in shown
     assert shown.count('hx-trigger="every 2s"') == 1
     ids = re.findall(r'id="document-([0-9a-f-]{36})"', shown)
     assert len(ids) == 2

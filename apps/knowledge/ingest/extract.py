@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from apps.knowledge.ingest.blocks import ExtractedDocument, Unreadable
+from apps.knowledge.ingest.formats.delimited import read_delimited
 from apps.knowledge.ingest.formats.docx import read_docx
 from apps.knowledge.ingest.formats.html import read_html
 from apps.knowledge.ingest.formats.markdown import read_markdown
@@ -18,6 +19,7 @@ _READERS: dict[Format, Callable[[bytes], ExtractedDocument]] = {
     "html": read_html,
     "markdown": read_markdown,
     "text": read_text,
+    "delimited": read_delimited,
 }
 
 

@@ -14,9 +14,9 @@ from apps.knowledge.ingest import limits
 from apps.knowledge.ingest.blocks import Unreadable
 from apps.knowledge.ingest.formats.text import decode
 
-Format = Literal["pdf", "docx", "html", "markdown", "text"]
+Format = Literal["pdf", "docx", "html", "markdown", "text", "delimited"]
 
-READABLE = "PDF, Word (.docx), HTML, Markdown and plain text"
+READABLE = "PDF, Word (.docx), HTML, Markdown, CSV and plain text"
 
 _EXTENSIONS: dict[str, Format] = {
     ".pdf": "pdf",
@@ -30,6 +30,8 @@ _EXTENSIONS: dict[str, Format] = {
     ".text": "text",
     ".rst": "text",
     ".log": "text",
+    ".csv": "delimited",
+    ".tsv": "delimited",
 }
 MEDIA_TYPES: dict[Format, str] = {
     "pdf": "application/pdf",
@@ -37,6 +39,7 @@ MEDIA_TYPES: dict[Format, str] = {
     "html": "text/html",
     "markdown": "text/markdown",
     "text": "text/plain",
+    "delimited": "text/csv",
 }
 ACCEPTED_EXTENSIONS = tuple(_EXTENSIONS)
 _NAMES: dict[Format, str] = {
@@ -45,6 +48,7 @@ _NAMES: dict[Format, str] = {
     "html": "a web page",
     "markdown": "Markdown",
     "text": "plain text",
+    "delimited": "a CSV table",
 }
 _HTML_START = re.compile(
     r"^\s*(?:<\?xml[^>]*\?>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b",
@@ -81,7 +85,7 @@ def _require_agreement(found: Format, extension: str, name: str) -> None:
     if extension and extension not in _EXTENSIONS:
         raise Unreadable(f"“{extension}” files cannot be read yet. Parley reads {READABLE}.")
     promised = _EXTENSIONS.get(extension, found)
-    is_text = {"html", "markdown", "text"}
+    is_text = {"html", "markdown", "text", "delimited"}
     if promised != found and not (promised in is_text and found in is_text):
         raise Unreadable(
             f"“{shown}” is named like {_NAMES[promised]}, but its content is {_NAMES[found]}. "
@@ -133,7 +137,7 @@ def _text_format(content: bytes, extension: str) -> Format:
     promised = _EXTENSIONS.get(extension)
     if promised == "html":
         return "html" if _HTML_TAG.search(head) else "text"
-    if promised in ("markdown", "text"):
+    if promised in ("markdown", "text", "delimited"):
         return promised
     if len(_HTML_TAG.findall(head)) >= 5 and head.lstrip().startswith("<"):
         return "html"

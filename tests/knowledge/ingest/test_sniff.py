@@ -38,7 +38,7 @@ def test_content_decides(content: bytes, name: str, expected: str) -> None:
         (b"plain words", "a.pdf", "named like a PDF"),
         (b"MZ\x90\x00" + b"\x00" * 200, "a.txt", "binary"),
         (b"\x89PNG\r\n\x1a\n" + b"\x00" * 50, "a.txt", "picture"),
-        (b"a;b\n1;2", "a.csv", "cannot be read yet"),
+        (b"a;b\n1;2", "a.ics", "cannot be read yet"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\x00" * 600, "a.docx", "password"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'></svg>", "a.txt", "SVG"),
         (b"PK\x03\x04 not really", "a.docx", "damaged"),
