@@ -7,15 +7,21 @@ from collections.abc import Callable
 from apps.knowledge.ingest.blocks import ExtractedDocument, Unreadable
 from apps.knowledge.ingest.formats.delimited import read_delimited
 from apps.knowledge.ingest.formats.docx import read_docx
+from apps.knowledge.ingest.formats.epub import read_epub
 from apps.knowledge.ingest.formats.html import read_html
 from apps.knowledge.ingest.formats.markdown import read_markdown
 from apps.knowledge.ingest.formats.pdf import read_pdf
+from apps.knowledge.ingest.formats.pptx import read_pptx
+from apps.knowledge.ingest.formats.rtf import read_rtf
 from apps.knowledge.ingest.formats.text import read_text, require_text
 from apps.knowledge.ingest.sniff import Format, sniff
 
 _READERS: dict[Format, Callable[[bytes], ExtractedDocument]] = {
     "pdf": read_pdf,
     "docx": read_docx,
+    "pptx": read_pptx,
+    "epub": read_epub,
+    "rtf": read_rtf,
     "html": read_html,
     "markdown": read_markdown,
     "text": read_text,

@@ -14,13 +14,16 @@ from apps.knowledge.ingest import limits
 from apps.knowledge.ingest.blocks import Unreadable
 from apps.knowledge.ingest.formats.text import decode
 
-Format = Literal["pdf", "docx", "html", "markdown", "text", "delimited"]
+Format = Literal["pdf", "docx", "pptx", "epub", "rtf", "html", "markdown", "text", "delimited"]
 
-READABLE = "PDF, Word (.docx), HTML, Markdown, CSV and plain text"
+READABLE = "PDF, Word (.docx), PowerPoint (.pptx), rich text, EPUB, HTML, Markdown, CSV and plain text"
 
 _EXTENSIONS: dict[str, Format] = {
     ".pdf": "pdf",
     ".docx": "docx",
+    ".pptx": "pptx",
+    ".epub": "epub",
+    ".rtf": "rtf",
     ".html": "html",
     ".htm": "html",
     ".xhtml": "html",
@@ -36,6 +39,9 @@ _EXTENSIONS: dict[str, Format] = {
 MEDIA_TYPES: dict[Format, str] = {
     "pdf": "application/pdf",
     "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+    "epub": "application/epub+zip",
+    "rtf": "application/rtf",
     "html": "text/html",
     "markdown": "text/markdown",
     "text": "text/plain",
@@ -45,6 +51,9 @@ ACCEPTED_EXTENSIONS = tuple(_EXTENSIONS)
 _NAMES: dict[Format, str] = {
     "pdf": "a PDF",
     "docx": "a Word document",
+    "pptx": "a presentation",
+    "epub": "an EPUB book",
+    "rtf": "rich text",
     "html": "a web page",
     "markdown": "Markdown",
     "text": "plain text",
@@ -104,7 +113,7 @@ def _binary_format(content: bytes) -> Format | None:
             "Save it as .docx without a password and upload that."
         )
     if content.startswith(b"{\\rtf"):
-        raise Unreadable("Rich text (.rtf) cannot be read yet. Save it as .docx or PDF and upload that.")
+        return "rtf"
     return None
 
 
@@ -116,13 +125,12 @@ def _zip_format(content: bytes) -> Format:
         raise Unreadable("The file is damaged: its archive cannot be opened. Save it again and upload it.") from error
     if "word/document.xml" in names or ("[Content_Types].xml" in names and any(n.startswith("word/") for n in names)):
         return "docx"
-    for prefix, what in (
-        ("xl/", "Excel workbooks"),
-        ("ppt/", "PowerPoint slides"),
-        ("META-INF/container.xml", "EPUB books"),
-    ):
-        if any(name.startswith(prefix) for name in names):
-            raise Unreadable(f"{what} cannot be read yet. Save the file as PDF and upload that.")
+    if "ppt/presentation.xml" in names:
+        return "pptx"
+    if "META-INF/container.xml" in names:
+        return "epub"
+    if any(name.startswith("xl/") for name in names):
+        raise Unreadable("Excel workbooks cannot be read yet. Save the file as PDF and upload that.")
     raise Unreadable(f"ZIP archives are not opened. Unpack it and upload the files inside. Parley reads {READABLE}.")
 
 

@@ -11,6 +11,13 @@ from apps.knowledge.ingest.sniff import sniff
 from tests.knowledge import files
 
 
+def _archive(entry: str) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        archive.writestr(entry, "<a/>")
+    return target.getvalue()
+
+
 @pytest.mark.parametrize(
     ("content", "name", "expected"),
     [
@@ -23,6 +30,9 @@ from tests.knowledge import files
         (b"# Title\n\ntext", "", "markdown"),
         (b"plain words", "a.txt", "text"),
         (b"plain words", "", "text"),
+        (b"{\\rtf1 Words}", "a.rtf", "rtf"),
+        (_archive("ppt/presentation.xml"), "a.pptx", "pptx"),
+        (_archive("META-INF/container.xml"), "a.epub", "epub"),
         ("Größe und Maß".encode("utf-16"), "a.txt", "text"),
     ],
 )
@@ -39,6 +49,8 @@ def test_content_decides(content: bytes, name: str, expected: str) -> None:
         (b"MZ\x90\x00" + b"\x00" * 200, "a.txt", "binary"),
         (b"\x89PNG\r\n\x1a\n" + b"\x00" * 50, "a.txt", "picture"),
         (b"a;b\n1;2", "a.ics", "cannot be read yet"),
+        (b"{\\rtf1 Words}", "a.docx", "its content is rich text"),
+        (_archive("ppt/presentation.xml"), "a.docx", "its content is a presentation"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\x00" * 600, "a.docx", "password"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'></svg>", "a.txt", "SVG"),
         (b"PK\x03\x04 not really", "a.docx", "damaged"),
@@ -58,8 +70,5 @@ def test_a_file_over_the_cap_is_refused() -> None:
 
 
 def test_other_office_files_are_named() -> None:
-    target = io.BytesIO()
-    with zipfile.ZipFile(target, "w") as archive:
-        archive.writestr("xl/workbook.xml", "<a/>")
     with pytest.raises(Unreadable, match="Excel"):
-        sniff(target.getvalue(), "a")
+        sniff(_archive("xl/workbook.xml"), "a")
