@@ -21,6 +21,7 @@ from typing import Any
 
 import structlog
 
+from apps.knowledge.crawl.found import Page, Sitemap
 from apps.knowledge.ingest import limits
 from apps.knowledge.ingest.blocks import ExtractedDocument, Unreadable
 
@@ -56,19 +57,30 @@ class Sandbox:
 
     def extract(self, content: bytes, name: str = "") -> ExtractedDocument:
         """The document, or `Unreadable` with a sentence. Nothing the file does raises anything else."""
+        return ExtractedDocument.from_json(self._read("document", content, name[-200:]))
+
+    def read_page(self, content: bytes, address: str) -> Page:
+        """What a crawl needs to know of a web page. Raises `Unreadable` only."""
+        return Page.from_json(self._read("page", content, address))
+
+    def read_sitemap(self, content: bytes) -> Sitemap:
+        """The addresses of a sitemap. Raises `Unreadable` only."""
+        return Sitemap.from_json(self._read("sitemap", content, ""))
+
+    def _read(self, kind: str, content: bytes, name: str) -> dict[str, Any]:
         with self._lock:
-            return _document(self._ask_twice(content, name))
+            return _what_was_read(self._ask_twice(kind, content, name))
 
     def close(self) -> None:
         """End the process; the next file starts a new one."""
         with self._lock:
             self._stop()
 
-    def _ask_twice(self, content: bytes, name: str) -> dict[str, Any]:
+    def _ask_twice(self, kind: str, content: bytes, name: str) -> dict[str, Any]:
         """A process that vanished (killed by the system) is replaced once before the file gets the blame."""
         for attempt in (1, 2):
             try:
-                return self._ask(content, name)
+                return self._ask(kind, content, name)
             except (OSError, EOFError, ValueError) as error:
                 self._stop()
                 log.warning("knowledge.sandbox_lost", attempt=attempt, error=type(error).__name__)
@@ -79,13 +91,14 @@ class Sandbox:
                 raise
         return {"outcome": "crashed"}
 
-    def _ask(self, content: bytes, name: str) -> dict[str, Any]:
+    def _ask(self, kind: str, content: bytes, name: str) -> dict[str, Any]:
         connection = self._connect()
         with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as target:
             source.write(content)
             source.seek(0)
             request = {
-                "name": name[-200:],
+                "kind": kind,
+                "name": name,
                 "cpu_seconds": self._allowed.cpu_seconds,
                 "wall_seconds": self._allowed.wall_seconds,
                 "address_space_bytes": self._allowed.address_space_bytes,
@@ -152,9 +165,10 @@ def _read_line(connection: socket.socket) -> dict[str, Any]:
     return answer
 
 
-def _document(answer: dict[str, Any]) -> ExtractedDocument:
-    if "document" in answer:
-        return ExtractedDocument.from_json(answer["document"])
+def _what_was_read(answer: dict[str, Any]) -> dict[str, Any]:
+    if "read" in answer:
+        read: dict[str, Any] = answer["read"]
+        return read
     if "problem" in answer:
         raise Unreadable(str(answer["problem"]))
     outcome = str(answer.get("outcome", "crashed"))
@@ -169,3 +183,13 @@ atexit.register(_shared.close)
 def extract_safely(content: bytes, name: str = "") -> ExtractedDocument:
     """Extract in this process's shared sandbox. Raises `Unreadable` only."""
     return _shared.extract(content, name)
+
+
+def read_page_safely(content: bytes, address: str) -> Page:
+    """Look a fetched web page over in the same sandbox. Raises `Unreadable` only."""
+    return _shared.read_page(content, address)
+
+
+def read_sitemap_safely(content: bytes) -> Sitemap:
+    """Read a sitemap in the same sandbox. Raises `Unreadable` only."""
+    return _shared.read_sitemap(content)

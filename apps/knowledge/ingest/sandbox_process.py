@@ -18,9 +18,12 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NoReturn
 
+from apps.knowledge.crawl.page import read_page
+from apps.knowledge.crawl.sitemap import read_sitemap
 from apps.knowledge.ingest import limits
 from apps.knowledge.ingest.blocks import Unreadable
 from apps.knowledge.ingest.extract import extract
@@ -40,6 +43,12 @@ _SAMPLES = (
     ("a.html", b"<html><title>Title</title><h1>Title</h1><p>Text <b>bold</b></p><ul><li>item</ul></html>"),
     ("a.pdf", _TINY_PDF),
 )
+# What may be asked for: a file by its name, or what a crawl needs to know of a page by its address.
+_READERS: dict[str, Callable[[bytes, str], dict[str, Any]]] = {
+    "document": lambda content, name: extract(content, name).to_json(),
+    "page": lambda content, address: read_page(content, address).to_json(),
+    "sitemap": lambda content, _: read_sitemap(content).to_json(),
+}
 _FORBIDDEN_EVENTS = (
     "socket.", "subprocess.", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "os.system", "os.remove",
     "os.rename", "os.link", "os.symlink", "os.kill", "shutil.", "ftplib.", "urllib.", "http.client",
@@ -123,7 +132,7 @@ def _work(source: int, target: int, request: dict[str, Any]) -> NoReturn:
     """The fork: limits first, then the parsers; leaves without running any clean-up of its parent's."""
     try:
         _confine(request)
-        answer = _answer(source, request["name"])
+        answer = _answer(source, request["kind"], request["name"])
         payload = json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode()
         with open(target, "wb", closefd=False) as file:
             file.write(payload)
@@ -132,11 +141,11 @@ def _work(source: int, target: int, request: dict[str, Any]) -> NoReturn:
         os._exit(70)
 
 
-def _answer(source: int, name: str) -> dict[str, Any]:
+def _answer(source: int, kind: str, name: str) -> dict[str, Any]:
     try:
         with open(source, "rb", closefd=False) as file:
             content = file.read()
-        return {"document": extract(content, name).to_json()}
+        return {"read": _READERS[kind](content, name)}
     except Unreadable as problem:
         return {"problem": problem.sentence}
     except MemoryError:

@@ -1,0 +1,1 @@
+"""What a crawl decides, as pure functions: addresses, rules, robots, pages, traps and the verdict on a run."""
