@@ -12,16 +12,26 @@ import puremagic
 
 from apps.knowledge.ingest import limits
 from apps.knowledge.ingest.blocks import Unreadable
+from apps.knowledge.ingest.formats.delimited import is_delimited
+from apps.knowledge.ingest.formats.eml import is_email
+from apps.knowledge.ingest.formats.json_records import is_json
 from apps.knowledge.ingest.formats.text import decode
 
-Format = Literal["pdf", "docx", "pptx", "epub", "rtf", "html", "markdown", "text", "delimited"]
+Format = Literal[
+    "pdf", "docx", "pptx", "xlsx", "epub", "rtf", "html", "markdown", "text", "delimited", "json", "jsonl", "eml"
+]
 
-READABLE = "PDF, Word (.docx), PowerPoint (.pptx), rich text, EPUB, HTML, Markdown, CSV and plain text"
+READABLE = (
+    "PDF, Word (.docx), PowerPoint (.pptx), Excel (.xlsx), rich text, EPUB, HTML, Markdown, CSV, JSON, e-mail (.eml) "
+    "and plain text"
+)
 
 _EXTENSIONS: dict[str, Format] = {
     ".pdf": "pdf",
     ".docx": "docx",
     ".pptx": "pptx",
+    ".xlsx": "xlsx",
+    ".xlsm": "xlsx",
     ".epub": "epub",
     ".rtf": "rtf",
     ".html": "html",
@@ -35,29 +45,41 @@ _EXTENSIONS: dict[str, Format] = {
     ".log": "text",
     ".csv": "delimited",
     ".tsv": "delimited",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".eml": "eml",
 }
 MEDIA_TYPES: dict[Format, str] = {
     "pdf": "application/pdf",
     "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
     "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "epub": "application/epub+zip",
     "rtf": "application/rtf",
     "html": "text/html",
     "markdown": "text/markdown",
     "text": "text/plain",
     "delimited": "text/csv",
+    "json": "application/json",
+    "jsonl": "application/jsonl",
+    "eml": "message/rfc822",
 }
 ACCEPTED_EXTENSIONS = tuple(_EXTENSIONS)
 _NAMES: dict[Format, str] = {
     "pdf": "a PDF",
     "docx": "a Word document",
     "pptx": "a presentation",
+    "xlsx": "a workbook",
     "epub": "an EPUB book",
     "rtf": "rich text",
     "html": "a web page",
     "markdown": "Markdown",
     "text": "plain text",
     "delimited": "a CSV table",
+    "json": "JSON",
+    "jsonl": "JSON lines",
+    "eml": "an e-mail",
 }
 _HTML_START = re.compile(
     r"^\s*(?:<\?xml[^>]*\?>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b",
@@ -94,7 +116,7 @@ def _require_agreement(found: Format, extension: str, name: str) -> None:
     if extension and extension not in _EXTENSIONS:
         raise Unreadable(f"“{extension}” files cannot be read yet. Parley reads {READABLE}.")
     promised = _EXTENSIONS.get(extension, found)
-    is_text = {"html", "markdown", "text", "delimited"}
+    is_text = {"html", "markdown", "text", "delimited", "json", "jsonl"}
     if promised != found and not (promised in is_text and found in is_text):
         raise Unreadable(
             f"“{shown}” is named like {_NAMES[promised]}, but its content is {_NAMES[found]}. "
@@ -109,8 +131,8 @@ def _binary_format(content: bytes) -> Format | None:
         return _zip_format(content)
     if content.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
         raise Unreadable(
-            "This is an old Office file (.doc) or one protected by a password. "
-            "Save it as .docx without a password and upload that."
+            "This is an old Office file (.doc, .xls, .ppt) or one protected by a password. "
+            "Save it as .docx, .xlsx or .pptx without a password and upload that."
         )
     if content.startswith(b"{\\rtf"):
         return "rtf"
@@ -129,8 +151,10 @@ def _zip_format(content: bytes) -> Format:
         return "pptx"
     if "META-INF/container.xml" in names:
         return "epub"
+    if "xl/workbook.bin" in names:
+        raise Unreadable("Binary Excel workbooks (.xlsb) are not read. Save the file as .xlsx and upload that.")
     if any(name.startswith("xl/") for name in names):
-        raise Unreadable("Excel workbooks cannot be read yet. Save the file as PDF and upload that.")
+        return "xlsx"
     raise Unreadable(f"ZIP archives are not opened. Unpack it and upload the files inside. Parley reads {READABLE}.")
 
 
@@ -145,8 +169,19 @@ def _text_format(content: bytes, extension: str) -> Format:
     promised = _EXTENSIONS.get(extension)
     if promised == "html":
         return "html" if _HTML_TAG.search(head) else "text"
-    if promised in ("markdown", "text", "delimited"):
+    if promised in ("markdown", "text", "delimited", "json", "jsonl"):
         return promised
+    return _undeclared_text_format(head, is_complete=len(content) <= 65_536)
+
+
+def _undeclared_text_format(head: str, *, is_complete: bool) -> Format:
+    """What text is that no name tells about, by its beginning."""
+    if is_email(head):
+        return "eml"
+    if is_json(head, is_complete=is_complete):
+        return "json"
+    if is_delimited(head):
+        return "delimited"
     if len(_HTML_TAG.findall(head)) >= 5 and head.lstrip().startswith("<"):
         return "html"
     return "markdown" if _MARKDOWN_SIGNS.search(head) else "text"

@@ -11,13 +11,13 @@ from django.template.defaultfilters import filesizeformat
 from apps.knowledge.contracts import Passage
 from apps.knowledge.enums import DocumentStatus
 from apps.knowledge.ingest import limits
-from apps.knowledge.ingest.sniff import ACCEPTED_EXTENSIONS
+from apps.knowledge.ingest.sniff import ACCEPTED_EXTENSIONS, READABLE
 from apps.knowledge.models import Document
 from apps.knowledge.policies import is_unfinished, may_retry
 
 ACCEPT = ",".join(ACCEPTED_EXTENSIONS)
 MAX_BYTES = limits.MAX_FILE_BYTES
-DROP_HINT = f"PDF, Word (.docx), HTML, Markdown or plain text, up to {limits.MAX_FILE_BYTES // limits.MEBIBYTE} MB each"
+DROP_HINT = f"{READABLE}, up to {limits.MAX_FILE_BYTES // limits.MEBIBYTE} MB each"
 
 _STAGES = (
     ("Uploaded", DocumentStatus.QUEUED),

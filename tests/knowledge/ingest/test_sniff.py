@@ -33,6 +33,9 @@ def _archive(entry: str) -> bytes:
         (b"{\\rtf1 Words}", "a.rtf", "rtf"),
         (_archive("ppt/presentation.xml"), "a.pptx", "pptx"),
         (_archive("META-INF/container.xml"), "a.epub", "epub"),
+        (_archive("xl/workbook.xml"), "a.xlsx", "xlsx"),
+        (b"{}", "a.json", "json"),
+        (b"From: a@example.org\nSubject: b\n\nc", "a.eml", "eml"),
         ("Größe und Maß".encode("utf-16"), "a.txt", "text"),
     ],
 )
@@ -70,5 +73,21 @@ def test_a_file_over_the_cap_is_refused() -> None:
 
 
 def test_other_office_files_are_named() -> None:
-    with pytest.raises(Unreadable, match="Excel"):
-        sniff(_archive("xl/workbook.xml"), "a")
+    with pytest.raises(Unreadable, match=r"\.xlsb"):
+        sniff(_archive("xl/workbook.bin"), "a")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('[{"a": 1}, {"a": 2}]', "json"),
+        ('{"a": 1}\n{"a": 2}\n', "json"),
+        ('{"a": ' + "[1, 2, 3], " * 3, "text"),
+        ("From: a@example.org\nTo: b@example.org\n\nHello", "eml"),
+        ("From: here to there\nis a long way", "text"),
+        ("name;city;tel\nAnn;Oslo;1\nBo;Bergen;2\n", "delimited"),
+        ("Well, yes.\nNo, never.\nSo, what now?", "text"),
+    ],
+)
+def test_text_without_a_telling_name_is_known_by_its_content(text: str, expected: str) -> None:
+    assert sniff(text.encode(), "upload") == expected

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 
 from apps.knowledge.ingest.blocks import BlockBuilder, ExtractedDocument, Unreadable, table_text
 from apps.knowledge.ingest.formats.text import decode
@@ -30,7 +31,37 @@ def read_delimited(content: bytes) -> ExtractedDocument:
     return builder.finish()
 
 
+def is_delimited(text: str) -> bool:
+    """Whether text without a telling name is a table: some lines, all of the same two or more cells."""
+    lines = _first_lines(text)
+    mark = _delimiter(text)
+    cells, share = _regularity(lines, mark)
+    # Prose has commas too, but a space after each, and its lines are longer than the cells of a table.
+    is_prose = any(f"{mark} " in line for line in lines) or sum(map(len, lines)) > 60 * cells * len(lines)
+    return len(lines) >= 3 and cells >= 2 and share == 1.0 and not is_prose
+
+
+def _first_lines(text: str) -> list[str]:
+    return [line for line in text[:65_536].split("\n")[:50] if line.strip()]
+
+
 def _delimiter(text: str) -> str:
-    """The delimiter that divides the most of the first lines, and among those into the most cells."""
-    lines = [line for line in text[:65_536].split("\n")[:50] if line.strip()]
-    return max(_DELIMITERS, key=lambda mark: (sum(mark in line for line in lines), sum(x.count(mark) for x in lines)))
+    """The delimiter that divides the first lines most regularly, and among those into the most cells."""
+    lines = _first_lines(text)
+    scores = {}
+    for mark in _DELIMITERS:
+        cells, share = _regularity(lines, mark)
+        scores[mark] = (cells > 1, round(share, 1), cells)
+    return max(_DELIMITERS, key=lambda mark: scores[mark])
+
+
+def _regularity(lines: list[str], delimiter: str) -> tuple[int, float]:
+    """The most frequent number of cells per row, and the share of rows that have it; quoted marks do not count."""
+    try:
+        counts = Counter(len(row) for row in csv.reader(lines, delimiter=delimiter) if row)
+    except csv.Error:
+        return 0, 0.0
+    if not counts:
+        return 0, 0.0
+    cells, rows = max(counts.items(), key=lambda item: (item[1], item[0]))
+    return cells, rows / counts.total()
