@@ -15,7 +15,9 @@ from parley.tenancy import tenant_tx
 _BATCH = 500
 
 
-@platform_task(name="gateway.sweep_holds", soft_time_limit=20, time_limit=30)
+@platform_task(
+    name="gateway.sweep_holds", soft_time_limit=20, time_limit=30, safe_to_repeat="it only looks and announces"
+)
 def sweep_holds() -> None:
     """Find tenants with reservations that nobody settled in time, and have each of them closed."""
     dead = Hold.across_tenants.filter(state=HoldState.HELD, expires_at__lte=Now())
@@ -23,7 +25,12 @@ def sweep_holds() -> None:
         enqueue("gateway.expire_holds", tenant_id=tenant_id)
 
 
-@tenant_task(name="gateway.expire_holds", soft_time_limit=60, time_limit=90)
+@tenant_task(
+    name="gateway.expire_holds",
+    soft_time_limit=60,
+    time_limit=90,
+    safe_to_repeat="a hold that is closed is not closed again",
+)
 def expire_holds() -> None:
     """Charge this tenant's dead reservations, each by itself: killed anywhere, the next run goes on."""
     with tenant_tx():

@@ -12,7 +12,7 @@ import pytest
 from celery import current_app
 
 from parley.config.schedule import SCHEDULE
-from parley.jobs.tasks import PlatformTask, TenantTask
+from parley.jobs.bases import PlatformTask, TenantTask
 from parley.tenancy.strict import tenant_models
 
 ROOT = Path(__file__).resolve().parents[2]

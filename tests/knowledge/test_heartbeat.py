@@ -12,7 +12,7 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from apps.knowledge.services import indexing
-from apps.knowledge.services.heartbeat import beating
+from parley.jobs.heartbeat import beating
 from tests.fixtures import TenantWithKey
 from tests.knowledge import files
 from tests.knowledge.conftest import reload

@@ -22,10 +22,10 @@ from apps.knowledge.ingest.blocks import ExtractedDocument, Unreadable
 from apps.knowledge.ingest.chunk import ChunkDraft, chunk, embedded_text
 from apps.knowledge.ingest.sandbox import extract_safely
 from apps.knowledge.models import Document, DocumentVersion, OriginalFile
-from apps.knowledge.services.heartbeat import beating
 from apps.knowledge.services.index_rows import IndexTarget, delete_chunks, hide_document, write_rows
 from apps.knowledge.services.passage_vectors import PassageVector, content_key, embed_passages, find_known_vectors
 from parley.errors import Problem, Unavailable
+from parley.jobs.heartbeat import beating
 from parley.llm import LlmError
 from parley.tenancy import tenant_tx
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+# A tick that nobody could take is worth nothing later.
+_TICK = {"expires": 10}
+
 SCHEDULE: dict[str, dict[str, Any]] = {
+    "tend jobs": {"task": "jobs.tend", "schedule": 2.0, "options": _TICK},
+    "tidy jobs": {"task": "jobs.tidy", "schedule": 3600.0},
     "sweep documents": {"task": "knowledge.sweep_documents", "schedule": 15.0},
     "sweep generations": {"task": "conversations.sweep_generations", "schedule": 5.0},
     "sweep holds": {"task": "gateway.sweep_holds", "schedule": 30.0},

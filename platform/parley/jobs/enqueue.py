@@ -8,7 +8,7 @@ from uuid import UUID
 from celery import current_app
 from django.db import transaction
 
-from parley.jobs.tasks import TENANT_HEADER
+from parley.jobs.bases import TENANT_HEADER
 from parley.tenancy import current_tenant_id
 
 

@@ -1,82 +1,36 @@
-"""The two kinds of task: one that acts for a tenant, one that looks across tenants."""
+"""The Celery side of jobs: a turn of work, the tick, and tidying up."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from typing import Any
-from uuid import UUID
-
-import structlog
-from celery import Task, shared_task
-from django.db import connections
-
-from parley.tenancy import use_tenant
-
-log = structlog.get_logger(__name__)
-
-TENANT_HEADER = "parley_tenant_id"
+from parley.jobs import run, tend
+from parley.jobs.announce import WORK_TASK
+from parley.jobs.bases import platform_task
 
 
-class MissingTenant(RuntimeError):
-    """A tenant task arrived without a tenant; it ran no query (T-10)."""
+@platform_task(
+    name=WORK_TASK,
+    soft_time_limit=840,
+    time_limit=900,
+    safe_to_repeat="the claim in PostgreSQL decides who runs a job; a second message finds it taken",
+)
+def work(*, job_class: str) -> None:
+    """Run what is next, whoever's it is. The runner acts for the tenant of the job it has claimed."""
+    run.take_turn(job_class)
 
 
-class _LoggedTask(Task):  # type: ignore[type-arg] # generic only in the stubs
-    abstract = True
-
-    def run_logged(self, call: Callable[[], Any]) -> Any:
-        started = time.perf_counter()
-        outcome = "failed"
-        try:
-            result = call()
-            outcome = "done"
-            return result
-        finally:
-            log.info(
-                "task.finished",
-                task=self.name,
-                outcome=outcome,
-                ms=round((time.perf_counter() - started) * 1000, 1),
-            )
-            if not self.request.is_eager:
-                connections.close_all()
+@platform_task(
+    name="jobs.tend",
+    soft_time_limit=20,
+    time_limit=30,
+    safe_to_repeat="expired leases are requeued by their attempt, and hints may be too many",
+)
+def tend_jobs() -> None:
+    """Take up what dead workers left, and tell workers what the broker may have lost."""
+    tend.reap()
+    tend.announce_due()
 
 
-class TenantTask(_LoggedTask):
-    """Runs its body for the tenant named in the message's header, or not at all."""
-
-    abstract = True
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        tenant = (self.request.headers or {}).get(TENANT_HEADER) or self.request.get(TENANT_HEADER)
-        if not tenant:
-            raise MissingTenant(f"The task {self.name} came without a tenant and was not run.")
-        with (
-            structlog.contextvars.bound_contextvars(tenant_id=tenant, task_id=self.request.id),
-            use_tenant(UUID(tenant)),
-        ):
-            return self.run_logged(lambda: super(TenantTask, self).__call__(*args, **kwargs))
-
-
-class PlatformTask(_LoggedTask):
-    """Runs for no tenant: it may only read through the platform role and start tenant tasks."""
-
-    abstract = True
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        with structlog.contextvars.bound_contextvars(task_id=self.request.id):
-            return self.run_logged(lambda: super(PlatformTask, self).__call__(*args, **kwargs))
-
-
-def tenant_task(*, name: str, **options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Declare a task that acts for one tenant. Its arguments are ids; the body opens `tenant_tx()`.
-
-    Redelivery is normal (late acknowledgement): the body must be safe to run twice.
-    """
-    return shared_task(name=name, base=TenantTask, **options)
-
-
-def platform_task(*, name: str, **options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Declare a task that looks across tenants (sweepers, beat)."""
-    return shared_task(name=name, base=PlatformTask, **options)
+@platform_task(name="jobs.tidy", soft_time_limit=60, time_limit=90, safe_to_repeat="what is deleted is not found again")
+def tidy_jobs() -> None:
+    """Delete ended jobs after their time."""
+    tend.tidy()

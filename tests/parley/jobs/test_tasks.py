@@ -11,19 +11,19 @@ from django.db import transaction
 from django.test.utils import CaptureQueriesContext
 
 from parley.jobs import MissingTenant, enqueue, platform_task, tenant_task
-from parley.jobs.tasks import TENANT_HEADER
+from parley.jobs.bases import TENANT_HEADER
 from parley.tenancy import current_tenant_id, tenant_tx, use_tenant
 from tests.fixtures import TenantWithKey
 
 seen: list[Any] = []
 
 
-@tenant_task(name="tests.note_tenant")
+@tenant_task(name="tests.note_tenant", soft_time_limit=5, time_limit=10, safe_to_repeat="it only looks")
 def note_tenant(*args: Any, **kwargs: Any) -> None:
     seen.append(current_tenant_id())
 
 
-@platform_task(name="tests.note_platform")
+@platform_task(name="tests.note_platform", soft_time_limit=5, time_limit=10, safe_to_repeat="it only looks")
 def note_platform() -> None:
     seen.append("platform")
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import django_stubs_ext
 from csp.constants import NONCE, NONE, SELF
+from kombu import Exchange, Queue
 
 from parley.config import environment as env
 
@@ -31,6 +32,7 @@ INSTALLED_APPS = [
     "parley.db",
     "parley.web",
     "parley.llm",
+    "parley.jobs",
     "parley.embedded",
     "apps.tenants",
     "apps.gateway",
@@ -238,9 +240,15 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 # A message not acknowledged for this long is delivered again; longer than any task may run.
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "global_keyprefix": "celery:"}
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {"visibility_timeout": 3600, "global_keyprefix": "celery:"}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_DEFAULT_QUEUE = "jobs"
+# Sweeps and ticks beside the two classes of work: a worker takes from the three in turn.
+CELERY_TASK_QUEUES = [Queue(name, Exchange(""), routing_key=name) for name in ("jobs", "work.interactive", "work.bulk")]
+CELERY_WORKER_MAX_TASKS_PER_CHILD = 500
+# How long a killed worker's job waits (renewed four times as often), and what one job may take of memory.
+PARLEY_JOB_LEASE_SECONDS = env.number("PARLEY_JOB_LEASE_SECONDS", 30)
+PARLEY_JOB_MAX_MEMORY_MB = env.number("PARLEY_JOB_MAX_MEMORY_MB", 2048)
 
 # -- logs ---------------------------------------------------------------------
 PARLEY_LOG_FORMAT = env.text("PARLEY_LOG_FORMAT", "json")
