@@ -6,6 +6,10 @@ RUN python -m venv /venv \
  && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes -r /tmp/run.txt
 
 FROM python:3.12-slim
+# Reads scanned pages and pictures; more languages: tesseract-ocr-deu, tesseract-ocr-fra, ...
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends tesseract-ocr \
+ && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin parley \
  && install -d -m 0700 -o parley -g parley /data
 COPY --from=dependencies /venv /venv

@@ -36,17 +36,22 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class ExtractedDocument:
-    """The text of one file in reading order; equal bytes always give an equal document."""
+    """The text of one file in reading order; equal bytes always give an equal document.
+
+    `notice` is a sentence about what could not be read of an otherwise readable file, or empty.
+    """
 
     title: str
     blocks: tuple[Block, ...]
     page_count: int | None = None
+    notice: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists and strings, as they cross the border of the sandbox."""
         return {
             "title": self.title,
             "page_count": self.page_count,
+            "notice": self.notice,
             "blocks": [[b.kind, b.text, list(b.headings), b.level, b.page] for b in self.blocks],
         }
 
@@ -57,7 +62,7 @@ class ExtractedDocument:
             Block(kind=kind, text=text, headings=tuple(headings), level=level, page=page)
             for kind, text, headings, level, page in data["blocks"]
         )
-        return cls(title=data["title"], blocks=tuple(blocks), page_count=data["page_count"])
+        return cls(data["title"], tuple(blocks), data["page_count"], data["notice"])
 
 
 def clean(text: str) -> str:
@@ -120,10 +125,10 @@ class BlockBuilder:
         headings = tuple(text for _, text in self._path)
         self.blocks.append(Block(kind, text, headings, level, page))
 
-    def finish(self, title: str = "", page_count: int | None = None) -> ExtractedDocument:
+    def finish(self, title: str = "", page_count: int | None = None, notice: str = "") -> ExtractedDocument:
         """The document; without a title of its own it is called by its first heading of the highest rank."""
         ranked = [block for block in self.blocks if block.kind == "heading"]
         if not clean(title) and ranked:
             top = min(block.level for block in ranked)
             title = next(block.text for block in ranked if block.level == top)
-        return ExtractedDocument(clean(title).replace("\n", " ")[:300], tuple(self.blocks), page_count)
+        return ExtractedDocument(clean(title).replace("\n", " ")[:300], tuple(self.blocks), page_count, notice)

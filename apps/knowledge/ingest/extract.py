@@ -10,6 +10,7 @@ from apps.knowledge.ingest.formats.docx import read_docx
 from apps.knowledge.ingest.formats.eml import read_eml
 from apps.knowledge.ingest.formats.epub import read_epub
 from apps.knowledge.ingest.formats.html import read_html
+from apps.knowledge.ingest.formats.image import read_image
 from apps.knowledge.ingest.formats.json_records import read_json, read_json_lines
 from apps.knowledge.ingest.formats.markdown import read_markdown
 from apps.knowledge.ingest.formats.pdf import read_pdf
@@ -44,6 +45,7 @@ _READERS: dict[Format, Callable[[bytes], ExtractedDocument]] = {
     "json": read_json,
     "jsonl": read_json_lines,
     "eml": _read_email,
+    "image": read_image,
 }
 
 

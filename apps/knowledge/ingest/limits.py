@@ -19,3 +19,13 @@ SANDBOX_WALL_SECONDS = 90.0
 SANDBOX_ADDRESS_SPACE_BYTES = 768 * MEBIBYTE
 SANDBOX_OUTPUT_BYTES = 96 * MEBIBYTE
 SANDBOX_OPEN_FILES = 64
+# Each page sent to text recognition buys this much more time, up to the whole that a job may take.
+SANDBOX_MOST_WALL_SECONDS = 720.0
+
+# What a picture may have before it is opened, and what of it is looked at (an A4 page at 250 dots per inch has 6 M).
+MAX_IMAGE_PIXELS = 80_000_000
+MAX_IMAGE_FRAMES = 50
+OCR_PIXELS = 12_000_000
+OCR_DPI = 250
+OCR_PAGE_SECONDS = 60.0
+OCR_PAGES = 100

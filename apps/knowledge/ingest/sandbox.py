@@ -131,7 +131,7 @@ class Sandbox:
                 stderr=subprocess.DEVNULL,
                 cwd="/",
             )
-        mine.settimeout(self._allowed.wall_seconds + _GRACE_SECONDS)
+        mine.settimeout(max(self._allowed.wall_seconds, limits.SANDBOX_MOST_WALL_SECONDS) + _GRACE_SECONDS)
         self._connection, self._owner = mine, os.getpid()
         return mine
 

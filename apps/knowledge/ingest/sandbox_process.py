@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 
 from apps.knowledge.crawl.page import read_page
 from apps.knowledge.crawl.sitemap import read_sitemap
-from apps.knowledge.ingest import limits
+from apps.knowledge.ingest import limits, ocr, ocr_process
 from apps.knowledge.ingest.blocks import Unreadable
 from apps.knowledge.ingest.extract import extract
 
@@ -58,6 +58,11 @@ _FORBIDDEN_EVENTS = (
 def serve(connection: socket.socket) -> None:
     """Answer one request after the other until the owner hangs up."""
     _leave_network()
+    program = ocr.program()
+    recogniser = ocr_process.Recogniser(program) if program else None
+    if recogniser is not None:
+        # Before anything else is loaded: the helper needs none of it.
+        recogniser.line()
     _warm_up()
     # What is loaded stays: a collection in a fork would copy every page it looks at.
     gc.collect()
@@ -69,7 +74,8 @@ def serve(connection: socket.socket) -> None:
             return
         source, target = descriptors
         request = json.loads(message)
-        outcome = _run_fork(connection, source, target, request)
+        line = recogniser.line() if recogniser is not None else None
+        outcome = _run_fork(connection, line, source, target, request)
         os.close(source)
         os.close(target)
         connection.sendall(json.dumps(outcome).encode() + b"\n")
@@ -90,13 +96,16 @@ def _leave_network() -> None:
             libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
 
 
-def _run_fork(connection: socket.socket, source: int, target: int, request: dict[str, Any]) -> dict[str, Any]:
+def _run_fork(
+    connection: socket.socket, line: socket.socket | None, source: int, target: int, request: dict[str, Any]
+) -> dict[str, Any]:
     """Fork, wait for the end of the fork, the deadline or the owner's death, whichever comes first."""
     alive, held = os.pipe()
     child = os.fork()
     if child == 0:
         connection.close()
         os.close(alive)
+        ocr.connect(line, held)
         _work(source, target, request)
     os.close(held)
     ended = _wait(alive, connection, request["wall_seconds"])
@@ -115,15 +124,22 @@ def _run_fork(connection: socket.socket, source: int, target: int, request: dict
 
 
 def _wait(alive: int, connection: socket.socket, seconds: float) -> str:
-    """`alive` reads as closed when the fork ends; the connection only when the owner is gone."""
-    deadline = time.monotonic() + seconds
+    """`alive` reads as closed when the fork ends, and a byte from it asks for more time (text recognition works
+    elsewhere, so its own limit of CPU time stays); the connection reads only when the owner is gone.
+    """
+    started = time.monotonic()
+    deadline = started + seconds
     while True:
         left = deadline - time.monotonic()
         if left <= 0:
             return "timeout"
         readable, _, _ = select.select([alive, connection.fileno()], [], [], left)
         if alive in readable:
-            return "ended"
+            asked = len(os.read(alive, 4096))
+            if not asked:
+                return "ended"
+            more = deadline + asked * limits.OCR_PAGE_SECONDS
+            deadline = min(more, started + limits.SANDBOX_MOST_WALL_SECONDS)
         if connection.fileno() in readable:
             return "abandoned"
 
@@ -177,6 +193,8 @@ def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
         path, _, flags = arguments
         if not isinstance(path, int) and isinstance(flags, int) and flags & _WRITING:
             raise PermissionError("The sandbox does not write files.")
+    elif event == "socket.sendmsg" and ocr.is_own_line(arguments[0]):
+        return
     elif event.startswith(_FORBIDDEN_EVENTS):
         raise PermissionError(f"The sandbox does not allow {event}.")
 

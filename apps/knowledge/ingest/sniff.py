@@ -18,12 +18,25 @@ from apps.knowledge.ingest.formats.json_records import is_json
 from apps.knowledge.ingest.formats.text import decode
 
 Format = Literal[
-    "pdf", "docx", "pptx", "xlsx", "epub", "rtf", "html", "markdown", "text", "delimited", "json", "jsonl", "eml"
+    "pdf",
+    "docx",
+    "pptx",
+    "xlsx",
+    "epub",
+    "rtf",
+    "html",
+    "markdown",
+    "text",
+    "delimited",
+    "json",
+    "jsonl",
+    "eml",
+    "image",
 ]
 
 READABLE = (
-    "PDF, Word (.docx), PowerPoint (.pptx), Excel (.xlsx), rich text, EPUB, HTML, Markdown, CSV, JSON, e-mail (.eml) "
-    "and plain text"
+    "PDF, Word (.docx), PowerPoint (.pptx), Excel (.xlsx), rich text, EPUB, HTML, Markdown, CSV, JSON, e-mail (.eml), "
+    "plain text and pictures of text"
 )
 
 _EXTENSIONS: dict[str, Format] = {
@@ -49,6 +62,14 @@ _EXTENSIONS: dict[str, Format] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".eml": "eml",
+    ".png": "image",
+    ".jpg": "image",
+    ".jpeg": "image",
+    ".tif": "image",
+    ".tiff": "image",
+    ".webp": "image",
+    ".gif": "image",
+    ".bmp": "image",
 }
 MEDIA_TYPES: dict[Format, str] = {
     "pdf": "application/pdf",
@@ -64,6 +85,7 @@ MEDIA_TYPES: dict[Format, str] = {
     "json": "application/json",
     "jsonl": "application/jsonl",
     "eml": "message/rfc822",
+    "image": "image/*",
 }
 ACCEPTED_EXTENSIONS = tuple(_EXTENSIONS)
 _NAMES: dict[Format, str] = {
@@ -80,7 +102,11 @@ _NAMES: dict[Format, str] = {
     "json": "JSON",
     "jsonl": "JSON lines",
     "eml": "an e-mail",
+    "image": "a picture",
 }
+_PICTURE_START = re.compile(
+    rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8[79]a|II\*\x00|MM\x00\*|RIFF.{4}WEBP|BM.{4}\x00\x00\x00\x00", re.DOTALL
+)
 _HTML_START = re.compile(
     r"^\s*(?:<\?xml[^>]*\?>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b",
     re.IGNORECASE | re.DOTALL,
@@ -136,6 +162,8 @@ def _binary_format(content: bytes) -> Format | None:
         )
     if content.startswith(b"{\\rtf"):
         return "rtf"
+    if _PICTURE_START.match(content):
+        return "image"
     return None
 
 

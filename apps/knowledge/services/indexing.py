@@ -181,7 +181,7 @@ def replace_chunks(
         kept = _mine(claim).update(
             status=DocumentStatus.INDEXED,
             progress=1.0,
-            error="",
+            error=extracted.notice[:500],
             title=title,
             page_count=extracted.page_count,
             chunk_count=len(drafts),

@@ -6,14 +6,15 @@ import ctypes
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 from statistics import median
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as raw
+from PIL.Image import Image
 
-from apps.knowledge.ingest import limits
+from apps.knowledge.ingest import limits, ocr
 from apps.knowledge.ingest.blocks import BlockBuilder, ExtractedDocument, Unreadable
 
 _DIGITS = re.compile(r"\d+")
@@ -25,6 +26,10 @@ _BOLD_WEIGHT = 600
 _HEADING_RATIO = 1.12
 _MAX_HEADING_CHARS = 140
 _LINES_REMEMBERED = 12
+_RUNS_SHOWN = 8
+# Private-use signs, replacement signs and controls: what a font without a character map leaves.
+_NO_LETTERS = re.compile(r"[\ue000-\uf8ff\ufffd\x00-\x08\x0e-\x1f\x7f-\x9f]")
+_BROKEN_SHARE = 0.3
 # Running heads, feet and page numbers stand close to the edge of a page.
 _MARGIN = 0.065
 
@@ -51,15 +56,93 @@ def read_pdf(content: bytes) -> ExtractedDocument:
             )
         pages = [_read_page(pdf, index) for index in range(page_count)]
         title = str(pdf.get_metadata_value("Title") or "")
-    pages = _without_running_lines(pages)
-    if not any(pages):
-        raise Unreadable(
-            "This PDF holds pictures of pages but no text (it was probably scanned). "
-            "Run text recognition over it, then upload the result."
-        )
+        scans = _read_scans(pdf, [index for index, lines in enumerate(pages) if not _is_text(lines)])
+    pages = _without_running_lines([[] if index + 1 in scans.found else lines for index, lines in enumerate(pages)])
+    if not any(pages) and not scans.found:
+        raise Unreadable(_without_text(scans))
     builder = BlockBuilder()
-    _Structure(builder, pages).add_all()
-    return builder.finish(title if _is_useful_title(title) else "", page_count)
+    _Structure(builder, pages, scans.found).add_all()
+    return builder.finish(title if _is_useful_title(title) else "", page_count, scans.notice())
+
+
+@dataclass(slots=True)
+class _Scans:
+    """Pages without a text of their own: the paragraphs recognised on them, and those that stayed unread."""
+
+    found: dict[int, list[str]] = field(default_factory=dict)
+    unread: list[int] = field(default_factory=list)
+
+    def notice(self) -> str:
+        """Which pages hold no text, or nothing."""
+        if not self.unread:
+            return ""
+        numbers = _shown_numbers(self.unread)
+        what = f"Page {numbers} holds" if len(self.unread) == 1 else f"Pages {numbers} hold"
+        if ocr.is_available():
+            return (
+                f"{what} a picture in which no words were recognised."
+                if len(self.unread) == 1
+                else (f"{what} pictures in which no words were recognised.")
+            )
+        return f"{what} no text; {ocr.INSTALL}."
+
+
+def _without_text(scans: _Scans) -> str:
+    if ocr.is_available() or not scans.unread:
+        return "This PDF holds no text, and no words were recognised on its pages. Upload a sharper scan, or its text."
+    return (
+        "This PDF holds pictures of pages but no text (it was probably scanned). "
+        f"Run text recognition over it, or {ocr.INSTALL}."
+    )
+
+
+def _shown_numbers(numbers: list[int]) -> str:
+    """`1, 3–5`, the first few of them."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and runs[-1][-1] == number - 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    shown = [str(run[0]) if len(run) == 1 else f"{run[0]}\N{EN DASH}{run[-1]}" for run in runs[:_RUNS_SHOWN]]
+    return ", ".join(shown) + (" and more" if len(runs) > _RUNS_SHOWN else "")
+
+
+def _is_text(lines: list[_Line]) -> bool:
+    """Whether a page's text can be meant for reading: a broken text layer says signs that no language has."""
+    letters = "".join(line.text for line in lines)
+    return bool(letters) and len(_NO_LETTERS.findall(letters)) < _BROKEN_SHARE * len(letters)
+
+
+def _read_scans(pdf: pdfium.PdfDocument, indexes: list[int]) -> _Scans:
+    """Recognise the text of pages without any; a page that shows nothing at all is simply empty."""
+    scans = _Scans()
+    for index in indexes:
+        try:
+            page = pdf[index]
+        except pdfium.PdfiumError:
+            scans.unread.append(index + 1)
+            continue
+        try:
+            if raw.FPDFPage_CountObjects(page) <= 0:
+                continue
+            may_ask = ocr.is_available() and len(scans.found) + len(scans.unread) < limits.OCR_PAGES
+            paragraphs = ocr.recognise(_rendered(page)) if may_ask else []
+        finally:
+            page.close()
+        if paragraphs:
+            scans.found[index + 1] = paragraphs
+        else:
+            scans.unread.append(index + 1)
+    return scans
+
+
+def _rendered(page: pdfium.PdfPage) -> Image:
+    """The page in grey at a readable size; a page of absurd measures is made small instead."""
+    width, height = page.get_size()
+    scale = min(limits.OCR_DPI / 72, (limits.OCR_PIXELS / max(1.0, width * height)) ** 0.5)
+    picture: Image = page.render(scale=scale, grayscale=True).to_pil()
+    return picture
 
 
 def _open(content: bytes) -> pdfium.PdfDocument:
@@ -145,16 +228,17 @@ def _running_key(line: _Line) -> str:
 class _Structure:
     """Groups lines into headings, lists and paragraphs by type size, weight and the space between them."""
 
-    def __init__(self, builder: BlockBuilder, pages: list[list[_Line]]) -> None:
+    def __init__(self, builder: BlockBuilder, pages: list[list[_Line]], recognised: dict[int, list[str]]) -> None:
         self._builder = builder
+        self._recognised = recognised
         self._pages = pages
         sizes: Counter[float] = Counter()
         bold: Counter[bool] = Counter()
         for line in (line for lines in pages for line in lines):
             sizes[line.size] += len(line.text)
             bold[line.is_bold] += len(line.text)
-        self._body = max(sizes, key=lambda size: (sizes[size], size))
-        self._bold_is_rare = bold[True] < 0.25 * sum(bold.values())
+        self._body = max(sizes, key=lambda size: (sizes[size], size), default=0.0)
+        self._bold_is_rare = bold[True] < 0.25 * bold.total()
         large = sorted((s for s in sizes if s >= self._body * _HEADING_RATIO), reverse=True)
         self._levels = {size: min(rank + 1, 4) for rank, size in enumerate(large)}
         steps = [a.top - b.top for lines in pages for a, b in pairwise(lines) if 2 <= a.top - b.top < 60]
@@ -163,7 +247,10 @@ class _Structure:
     def add_all(self) -> None:
         """Fill the builder from every page in order; a paragraph may run over a page break."""
         paragraph: list[_Line] = []
-        for lines in self._pages:
+        for number, lines in enumerate(self._pages, start=1):
+            if number in self._recognised:
+                self._close(paragraph)
+                self._add_recognised(number)
             for is_heading, group in groupby(lines, key=self._is_heading):
                 if is_heading:
                     self._close(paragraph)
@@ -174,6 +261,11 @@ class _Structure:
                         self._close(paragraph)
                     paragraph.append(line)
         self._close(paragraph)
+
+    def _add_recognised(self, number: int) -> None:
+        for paragraph in self._recognised[number]:
+            lines = [_Line(text, number, 0.0, False, 0.0, False) for text in paragraph.split("\n")]
+            self._close(lines)
 
     def _is_heading(self, line: _Line) -> bool:
         text = line.text
