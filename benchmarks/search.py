@@ -174,8 +174,9 @@ def _measure(
     admin: psycopg.Connection[Any], tenant_id: UUID, base_id: UUID, ids: list[UUID], rows: Matrix, questions: Matrix
 ) -> dict[str, Any]:
     """Recall against brute force, and p50 of each round beside the reference's, alternating."""
+    from apps.knowledge.retrieval.literals import halfvec_literal
+    from apps.knowledge.retrieval.region import Region
     from apps.knowledge.retrieval.vectors import find_by_vector
-    from apps.knowledge.services.passage_vectors import halfvec_literal
     from parley.tenancy import tenant_tx
 
     literals = [halfvec_literal(question.tolist()) for question in questions]
@@ -183,13 +184,14 @@ def _measure(
         "SELECT chunk_id, embedding <#> %(v)s::halfvec(384) FROM knowledge_chunkvector "
         "ORDER BY embedding <#> %(v)s::halfvec(384) LIMIT 10"
     )
+    region = Region((base_id,), total=len(rows))
     stored = rows.astype(np.float16).astype(np.float32)
     found = wanted = 0
     own, reference = [], []
     with tenant_tx(tenant_id):
 
         def search(literal: str) -> list[Any]:
-            return find_by_vector(knowledge_base_ids=[base_id], vector=literal, total=len(rows), limit=LIMIT)
+            return find_by_vector(region=region, vector=literal, limit=LIMIT)
 
         for literal, question in zip(literals, questions, strict=True):
             true = {ids[n] for n in np.argsort(-(stored @ question))[:LIMIT]}

@@ -1,4 +1,4 @@
-"""The stages a document passes; the words are the ones of the API and of the screen."""
+"""The states of documents, chunks and indexes; the words are the ones of the API and of the screen."""
 
 from django.db import models
 
@@ -16,3 +16,20 @@ class DocumentStatus(models.TextChoices):
 
 WORKING = (DocumentStatus.EXTRACTING, DocumentStatus.CHUNKING, DocumentStatus.EMBEDDING)
 UNFINISHED = (DocumentStatus.QUEUED, *WORKING)
+
+
+class ChunkOrigin(models.TextChoices):
+    """Whose words a chunk holds: the file's, an editor's instead of the file's, or an editor's alone."""
+
+    EXTRACTED = "extracted"
+    EDITED = "edited"
+    ADDED = "added"
+
+
+class IndexState(models.TextChoices):
+    """One index of a base is active; a retired one is the way back."""
+
+    BUILDING = "building"
+    ACTIVE = "active"
+    RETIRED = "retired"
+    FAILED = "failed"

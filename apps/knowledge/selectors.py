@@ -12,9 +12,11 @@ from django.db.models.functions import Coalesce
 
 from apps.gateway.services import embeddings
 from apps.knowledge.contracts import MAX_SEARCH_RESULTS, Passage
-from apps.knowledge.enums import UNFINISHED, DocumentStatus
-from apps.knowledge.models import Chunk, Document, KnowledgeBase
+from apps.knowledge.enums import UNFINISHED, DocumentStatus, IndexState
+from apps.knowledge.models import Chunk, Document, KnowledgeBase, SearchIndex
 from apps.knowledge.retrieval.fusion import fuse
+from apps.knowledge.retrieval.region import Region
+from apps.knowledge.retrieval.sketches import find_by_sketch
 from apps.knowledge.retrieval.vectors import VectorHit, find_by_vector
 from apps.knowledge.retrieval.words import MAX_QUERY_CHARS, WordHit, find_by_words
 from parley.errors import Invalid, NotFound, Problem
@@ -73,14 +75,16 @@ def get_document(document_id: UUID, *, for_update: bool = False) -> Document:
 
 
 def list_chunks(*, document_id: UUID) -> QuerySet[Chunk]:
-    """The findable chunks of a document in reading order."""
-    chunks: QuerySet[Chunk] = Chunk.objects.filter(document_id=document_id).order_by("ordinal")
+    """The chunks that a document has now in its base's active index, in reading order."""
+    chunks: QuerySet[Chunk] = Chunk.objects.filter(
+        document_id=document_id, valid_to=None, search_index__state=IndexState.ACTIVE
+    ).order_by("ordinal", "edition")
     return chunks
 
 
 def find_ordinal(*, document_id: UUID, chunk_id: UUID) -> int | None:
     """The place of a chunk in its document, counted from 0; None when it was replaced."""
-    ordinals = Chunk.objects.filter(document_id=document_id, id=chunk_id).values_list("ordinal", flat=True)
+    ordinals = list_chunks(document_id=document_id).filter(id=chunk_id).values_list("ordinal", flat=True)
     found: int | None = ordinals.first()
     return found
 
@@ -116,29 +120,37 @@ def _embed(question: str) -> str | None:
 
 
 def _search(base_ids: list[UUID], question: str, vector: str | None, limit: int) -> list[Passage]:
-    total = _count_chunks(base_ids)
+    region = _live_region(base_ids)
     depth = max(_MIN_CANDIDATES, _CANDIDATES_PER_RESULT * limit)
-    by_words = find_by_words(knowledge_base_ids=base_ids, query=question, total=total, limit=depth)
+    by_words = find_by_words(region=region, query=question, limit=depth)
     by_vector: list[VectorHit] = []
-    if vector is not None and total:
-        by_vector = find_by_vector(knowledge_base_ids=base_ids, vector=vector, total=total, limit=depth)
+    if vector is not None and region.total:
+        by_vector = find_by_vector(region=region, vector=vector, limit=depth)
+    by_vector = sorted(
+        [*by_vector, *find_by_sketch(region=region, question=question, limit=depth)],
+        key=lambda hit: -hit.similarity,
+    )
     rankings = [[hit.chunk_id for hit in by_words]]
-    if vector is not None:
+    if by_vector or vector is not None:
         rankings.append([hit.chunk_id for hit in by_vector])
     scores = dict(list(fuse(rankings).items())[:limit])
     return _passages(scores, by_words, by_vector)
 
 
-def _count_chunks(base_ids: list[UUID]) -> int:
-    alive = Document.objects.filter(knowledge_base_id__in=base_ids, deleted_at=None)
-    counted: int | None = alive.aggregate(total=Sum("chunk_count"))["total"]
-    return counted or 0
+def _live_region(base_ids: list[UUID]) -> Region:
+    indexes = SearchIndex.objects.filter(knowledge_base_id__in=base_ids, state=IndexState.ACTIVE).annotate(
+        total=Coalesce(Sum("documents__chunk_count"), 0)
+    )
+    found = list(indexes.values_list("id", "total"))
+    return Region(tuple(index_id for index_id, _ in found), total=sum(total for _, total in found))
 
 
 def _passages(scores: dict[UUID, float], by_words: Sequence[WordHit], by_vector: Sequence[VectorHit]) -> list[Passage]:
     chunks: dict[UUID, Any] = {
         chunk.id: chunk
-        for chunk in Chunk.objects.filter(id__in=list(scores), document__deleted_at=None).select_related("document")
+        for chunk in Chunk.objects.filter(
+            id__in=list(scores), is_enabled=True, document__deleted_at=None
+        ).select_related("document")
     }
     similarities = {hit.chunk_id: hit.similarity for hit in by_vector}
     worded = {hit.chunk_id for hit in by_words}

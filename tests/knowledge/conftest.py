@@ -65,11 +65,11 @@ def reload(owner: TenantWithKey, document_id: UUID) -> Any:
 
 
 def count_rows(owner: TenantWithKey, document_id: UUID) -> dict[str, int]:
-    """Rows of a document in the three chunk tables."""
+    """Live rows of a document in the three chunk tables."""
     from apps.knowledge.models import Chunk, ChunkTerms, ChunkVector
 
     with tenant_tx(owner.tenant.id):
         return {
-            model.__name__: model.objects.filter(document_id=document_id).count()
+            model.__name__: model.objects.filter(document_id=document_id, valid_to=None).count()
             for model in (Chunk, ChunkVector, ChunkTerms)
         }

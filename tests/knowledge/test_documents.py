@@ -126,7 +126,7 @@ def test_a_failed_document_uploaded_again_is_retried(
     base = make_base(tenant_a)
     document = add(tenant_a, base, "a.md", files.MARKDOWN)
     with monkeypatch.context() as patch:
-        patch.setattr(indexing, "chunk", lambda extracted: [])
+        patch.setattr(indexing, "chunk", lambda extracted, **_: [])
         assert index(tenant_a, document).status == "failed"
     again = add(tenant_a, base, "a.md", files.MARKDOWN)
     assert (again.id, again.status, again.error) == (document.id, "queued", "")

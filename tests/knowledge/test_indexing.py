@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from apps.knowledge import selectors
 from apps.knowledge.ingest.blocks import ExtractedDocument, Unreadable
-from apps.knowledge.services import documents, indexing, sweeping
+from apps.knowledge.services import documents, findability, indexing, passage_vectors, sweeping
 from parley.errors import Unavailable
 from parley.llm import LlmError
 from parley.tenancy import tenant_tx, use_tenant
@@ -55,7 +55,7 @@ def test_each_stage_is_visible(
 ) -> None:
     document = add(tenant_a, make_base(tenant_a), "a.md", files.long_markdown(40))
     seen: list[tuple[str, float]] = []
-    real_embed, real_extract = indexing.embeddings.embed, indexing.extract_safely
+    real_embed, real_extract = passage_vectors.embeddings.embed, indexing.extract_safely
 
     def watch() -> None:
         row = reload(tenant_a, document.id)
@@ -70,7 +70,7 @@ def test_each_stage_is_visible(
         return real_embed(**kwargs)
 
     monkeypatch.setattr(indexing, "extract_safely", extract)
-    monkeypatch.setattr(indexing.embeddings, "embed", embed)
+    monkeypatch.setattr(passage_vectors.embeddings, "embed", embed)
     assert index(tenant_a, document).status == "indexed"
     assert seen[0][0] == "extracting"
     assert [status for status, _ in seen[1:]] == ["embedding"] * (len(seen) - 1)
@@ -83,7 +83,7 @@ def test_no_chunks_is_a_failure(
     tenant_a: TenantWithKey, make_base: Make, add: Make, index: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     document = add(tenant_a, make_base(tenant_a), "a.md", files.MARKDOWN)
-    monkeypatch.setattr(indexing, "chunk", lambda extracted: [])
+    monkeypatch.setattr(indexing, "chunk", lambda extracted, **_: [])
     failed = index(tenant_a, document)
     assert failed.status == "failed"
     assert "0 chunks" in failed.error
@@ -121,7 +121,7 @@ def test_what_may_pass_is_tried_again_later_and_not_for_ever(
     def refuse(**kwargs: Any) -> list[list[float]]:
         raise problem
 
-    monkeypatch.setattr(indexing.embeddings, "embed", refuse)
+    monkeypatch.setattr(passage_vectors.embeddings, "embed", refuse)
     waiting = index(tenant_a, document)
     assert waiting.status == "queued"
     assert waiting.error
@@ -133,7 +133,7 @@ def test_what_may_pass_is_tried_again_later_and_not_for_ever(
     assert document.status == "failed"
 
 
-@pytest.mark.parametrize("stage", ["extract_safely", "chunk", "embed", "write_rows"])
+@pytest.mark.parametrize("stage", ["extract_safely", "chunk", "embed_statically", "write_chunks", "write_sketches"])
 def test_killed_between_steps_the_rows_converge(
     tenant_a: TenantWithKey,
     tenant_b: TenantWithKey,
@@ -143,7 +143,7 @@ def test_killed_between_steps_the_rows_converge(
     monkeypatch: pytest.MonkeyPatch,
     stage: str,
 ) -> None:
-    """C-09: a worker that dies at any stage leaves nothing half; the next one gets the same chunks."""
+    """C-09: a worker that dies before its document is findable leaves nothing; the next one gets the same chunks."""
     # The undisturbed twin is another tenant's, or its vectors would be used again and nothing be embedded.
     whole = index(tenant_b, add(tenant_b, make_base(tenant_b), "whole.md", files.long_markdown(20)))
     document = add(tenant_a, make_base(tenant_a, "Other"), "whole.md", files.long_markdown(20))
@@ -155,7 +155,7 @@ def test_killed_between_steps_the_rows_converge(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(indexing.embeddings if stage == "embed" else indexing, stage, die)
+        patch.setattr(findability if hasattr(findability, stage) else indexing, stage, die)
         with pytest.raises(Killed):
             index(tenant_a, document)
     left = reload(tenant_a, document.id)
@@ -179,17 +179,17 @@ def test_a_stale_worker_writes_nothing(
 ) -> None:
     """The attempt fences: whoever lost the document while embedding cannot write over its successor."""
     document = add(tenant_a, make_base(tenant_a), "a.md", files.MARKDOWN)
-    real = indexing.embeddings.embed
+    real = passage_vectors.embeddings.embed
 
     def overtaken(**kwargs: Any) -> list[list[float]]:
         row = reload(tenant_a, document.id)
         _set(tenant_a, document, attempt=row.attempt + 1)
         return real(**kwargs)
 
-    monkeypatch.setattr(indexing.embeddings, "embed", overtaken)
+    monkeypatch.setattr(passage_vectors.embeddings, "embed", overtaken)
     after = index(tenant_a, document)
     assert after.status == "embedding"
-    assert set(count_rows(tenant_a, document.id).values()) == {0}
+    assert count_rows(tenant_a, document.id)["ChunkVector"] == 0
 
 
 def test_a_document_that_keeps_killing_workers_fails(

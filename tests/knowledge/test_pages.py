@@ -98,7 +98,7 @@ def test_a_failure_shows_its_reason_and_a_way_on(
     base = make_base(tenant_a)
     document = add(tenant_a, base, "a.md", files.MARKDOWN)
     with monkeypatch.context() as patch:
-        patch.setattr(indexing, "chunk", lambda extracted: [])
+        patch.setattr(indexing, "chunk", lambda extracted, **_: [])
         index(tenant_a, document)
     page = f"{_home(tenant_a)}{base.id}/"
     shown = _text(editor.get(page))

@@ -15,11 +15,13 @@ from apps.knowledge import selectors
 from apps.knowledge.ingest.chunk import ChunkDraft
 from apps.knowledge.retrieval import vectors
 from apps.knowledge.retrieval.fusion import fuse
+from apps.knowledge.retrieval.literals import halfvec_literal
+from apps.knowledge.retrieval.region import Region
 from apps.knowledge.retrieval.vectors import find_by_vector
 from apps.knowledge.retrieval.words import find_by_words
 from apps.knowledge.services import documents, indexing
-from apps.knowledge.services.index_rows import IndexTarget, write_rows
-from apps.knowledge.services.passage_vectors import PassageVector, halfvec_literal
+from apps.knowledge.services.index_rows import IndexTarget, write_chunks, write_vectors
+from apps.knowledge.services.passage_vectors import PassageVector
 from parley.db import uuid7
 from parley.errors import Invalid, Unavailable
 from parley.tenancy import tenant_tx, use_tenant
@@ -81,9 +83,7 @@ def test_words_and_meaning_find_the_passage(tenant_a: TenantWithKey, guide: Any,
 def test_a_rare_word_outweighs_common_ones(tenant_a: TenantWithKey, guide: Any) -> None:
     """The word that only one passage holds decides, not the number of everyday words that match."""
     with tenant_tx(tenant_a.tenant.id):
-        hits = find_by_words(
-            knowledge_base_ids=[guide.id], query="opens code code of the card ERR-4711", total=4, limit=4
-        )
+        hits = find_by_words(region=_region(guide, 4), query="opens code code of the card ERR-4711", limit=4)
         best = selectors.list_chunks(document_id=_document_id(guide)).get(id=hits[0].chunk_id)
     assert "ERR-4711" in best.text
 
@@ -127,10 +127,9 @@ def test_deleted_and_failed_documents_are_never_found(
         documents.delete_document(document_id=gone.id)
     assert [passage.document_id for passage in _find(tenant_a, base, "zebra")] == [broken.id]
     with monkeypatch.context() as patch:
-        patch.setattr(indexing, "chunk", lambda extracted: [])
-        add(tenant_a, base, "broken.md", b"The lion sleeps.")
-        assert index(tenant_a, broken).status == "failed"
-    assert _find(tenant_a, base, "zebra") == []
+        patch.setattr(indexing, "chunk", lambda extracted, **_: [])
+        assert index(tenant_a, add(tenant_a, base, "never.md", b"The zebra sleeps.")).status == "failed"
+    assert [passage.document_id for passage in _find(tenant_a, base, "zebra")] == [broken.id]
 
 
 def test_a_document_is_not_found_before_it_is_indexed(tenant_a: TenantWithKey, make_base: Make, add: Make) -> None:
@@ -187,7 +186,7 @@ def _cloud(seed: int, rows: int) -> Matrix:
 
 def _fill(owner: TenantWithKey, base: Any, rows: Matrix) -> list[UUID]:
     """Chunk rows with given vectors, as if indexed; their ids in the order of the rows."""
-    from apps.knowledge.models import Chunk, Document, DocumentVersion
+    from apps.knowledge.models import Document, DocumentVersion
 
     with tenant_tx(owner.tenant.id):
         document = Document.objects.create(
@@ -197,10 +196,22 @@ def _fill(owner: TenantWithKey, base: Any, rows: Matrix) -> list[UUID]:
         version = DocumentVersion.objects.create(
             document=document, number=1, name="bulk.txt", media_type="text/plain", size_bytes=1, content_hash="0" * 64
         )
-        target = IndexTarget(base.id, document.id, version.id, "bulk")
-        drafts = [ChunkDraft(n, f"passage {n}", (), "part", 2) for n in range(len(rows))]
-        write_rows(target, drafts, [PassageVector(uuid7(), halfvec_literal(row)) for row in rows.tolist()])
-        return list(Chunk.objects.order_by("ordinal").values_list("id", flat=True))
+        target = IndexTarget(_index_id(base), base.id, document.id, version.id, "bulk", edition=1, revision=1)
+        ids = write_chunks(target, [ChunkDraft(n, 0, f"passage {n}", (), "part", 2) for n in range(len(rows))])
+        made = [PassageVector(uuid7(), halfvec_literal(row)) for row in rows.tolist()]
+        write_vectors(list(zip(ids, made, strict=True)))
+        return ids
+
+
+def _index_id(base: Any) -> UUID:
+    from apps.knowledge.models import SearchIndex
+
+    found: UUID = SearchIndex.objects.values_list("id", flat=True).get(knowledge_base=base, state="active")
+    return found
+
+
+def _region(base: Any, total: int) -> Region:
+    return Region((_index_id(base),), total=total)
 
 
 def _nearest(rows: Matrix, ids: Sequence[UUID], question: Matrix, limit: int) -> set[UUID]:
@@ -238,9 +249,6 @@ def small_crowd(db: None, make_base: Make) -> Crowd:
 def test_every_tenant_gets_its_true_neighbours(crowd: Crowd) -> None:
     """T-13: min(k, rows) results, equal to brute force, for questions near one's own and near others'
     passages.
-
-    The two largest tenants take the index path (its threshold is lowered for the test), the others the exact
-    one.
     """
     questions = _unit(np.vstack([_cloud(seed, 4) for seed in range(5)]))
     for owner, base, rows, ids in crowd:
@@ -248,11 +256,7 @@ def test_every_tenant_gets_its_true_neighbours(crowd: Crowd) -> None:
         for question in questions:
             with tenant_tx(owner.tenant.id):
                 hits = find_by_vector(
-                    knowledge_base_ids=[base.id],
-                    vector=halfvec_literal(question.tolist()),
-                    total=len(rows),
-                    limit=10,
-                    exact_up_to=500,
+                    region=_region(base, len(rows)), vector=halfvec_literal(question.tolist()), limit=10
                 )
             assert len(hits) == min(10, len(rows))
             assert [hit.similarity for hit in hits] == sorted((hit.similarity for hit in hits), reverse=True)
@@ -261,41 +265,20 @@ def test_every_tenant_gets_its_true_neighbours(crowd: Crowd) -> None:
         assert recall >= (0.95 if len(rows) > 500 else 0.999), f"{len(rows)} passages: recall {recall:.3f}"
 
 
-def test_an_index_that_returns_too_few_is_not_believed(small_crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
-    """T-13: with the index crippled as by default settings, the exact comparison steps in."""
-    crippled = "SET LOCAL hnsw.iterative_scan = 'off'; SET LOCAL hnsw.ef_search = 10; SET LOCAL enable_sort = off;"
-    monkeypatch.setattr(vectors, "_SETTINGS", crippled)
-    owner, base, rows, ids = small_crowd[1]
-    question = _cloud(0, 1)[0]
-    with tenant_tx(owner.tenant.id):
-        hits = find_by_vector(
-            knowledge_base_ids=[base.id],
-            vector=halfvec_literal(question.tolist()),
-            total=len(rows),
-            limit=10,
-            exact_up_to=0,
-        )
-    assert {hit.chunk_id for hit in hits} == _nearest(rows, ids, question, 10)
-
-
 def test_the_plan_of_a_small_tenant_reads_only_its_own_rows(
     small_crowd: Crowd,
 ) -> None:
     """T-14: no walk through the shared index, no scan of the whole table."""
     owner, base, rows, _ = small_crowd[2]
+    with tenant_tx(owner.tenant.id):
+        region = _region(base, len(rows))
     with connection.cursor() as cursor, tenant_tx(owner.tenant.id):
         cursor.execute(
-            "EXPLAIN " + vectors._EXACT,
-            {
-                "tenant": owner.tenant.id,
-                "bases": [base.id],
-                "vector": halfvec_literal(rows[0].tolist()),
-                "limit": 10,
-            },
+            "EXPLAIN " + vectors.exact_statement(region),
+            region.parameters | {"vector": halfvec_literal(rows[0].tolist()), "limit": 10},
         )
         plan = "\n".join(line for (line,) in cursor.fetchall())
-    assert "knowledge_chunkvector_hnsw" not in plan
-    assert "knowledge_chunkvector_base" in plan
+    assert "knowledge_chunkvector_live" in plan
     assert "Seq Scan" not in plan
 
 

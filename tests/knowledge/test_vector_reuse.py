@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from apps.knowledge import selectors
-from apps.knowledge.services import indexing
+from apps.knowledge.services import passage_vectors
 from parley.tenancy import use_tenant
 from tests.fixtures import TenantWithKey
 from tests.knowledge.conftest import count_rows
@@ -28,14 +28,14 @@ def _handbook(*, last: str) -> bytes:
 def embedded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every text that was sent to the embedding model."""
     sent: list[str] = []
-    real = indexing.embeddings.embed
+    real = passage_vectors.embeddings.embed
 
     def watch(*, texts: Any, **kwargs: Any) -> list[list[float]]:
         if kwargs.get("kind") == "passage":
             sent.extend(texts)
         return real(texts=texts, **kwargs)
 
-    monkeypatch.setattr(indexing.embeddings, "embed", watch)
+    monkeypatch.setattr(passage_vectors.embeddings, "embed", watch)
     return sent
 
 

@@ -75,6 +75,7 @@ class DocumentBody(serializers.Serializer[Any]):
     status = serializers.CharField()
     progress = serializers.FloatField()
     error = serializers.CharField()
+    notice = serializers.CharField(help_text="What of the file was left out; empty when all of it was read.")
     page_count = serializers.IntegerField(allow_null=True)
     chunk_count = serializers.IntegerField()
     created_at = serializers.DateTimeField()
@@ -141,6 +142,7 @@ def document_body(document: Document) -> dict[str, Any]:
         "status": str(document.status),
         "progress": round(document.progress, 3),
         "error": document.error,
+        "notice": document.notice,
         "page_count": document.page_count,
         "chunk_count": document.chunk_count,
         "created_at": document.created_at,

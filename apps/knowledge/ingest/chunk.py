@@ -10,10 +10,9 @@ from itertools import groupby
 from semantic_text_splitter import TextSplitter
 
 from apps.knowledge.ingest.blocks import Block, ExtractedDocument
+from apps.knowledge.ingest.limits import CHUNK_TOKENS
 from apps.knowledge.ingest.tokens import count_tokens, word_pieces
 
-# The embedder reads 256 word pieces; headings, frame marks and a margin are taken off.
-TARGET_TOKENS = 220
 # Less than a sentence or two: not worth a passage of its own.
 SMALL_TOKENS = 16
 MAX_CONTEXT_TOKENS = 48
@@ -23,9 +22,13 @@ _MAX_HEADER_ROW_TOKENS = 60
 
 @dataclass(frozen=True, slots=True)
 class ChunkDraft:
-    """One piece of a document as it will be stored; `token_count` counts text and headings together."""
+    """One piece of a document as it will be stored; `token_count` counts text and headings together.
+
+    Neighbours of one `section` stand under the same headings.
+    """
 
     ordinal: int
+    section: int
     text: str
     headings: tuple[str, ...]
     location: str
@@ -57,12 +60,32 @@ def embedded_text(title: str, headings: Sequence[str], text: str) -> str:
     return f"{line}\n{text}" if line else text
 
 
-def chunk(document: ExtractedDocument) -> list[ChunkDraft]:
-    """Chunks in reading order, deterministic for equal documents; empty only for a document without words."""
-    return [_draft(ordinal, pieces, document.title) for ordinal, pieces in enumerate(_pack(_pieces(document)))]
+def chunk(document: ExtractedDocument, *, tokens: int = CHUNK_TOKENS) -> list[ChunkDraft]:
+    """Chunks of up to `tokens` in reading order; empty only for a document without words.
+
+    Deterministic for equal documents and settings.
+    """
+    packed = list(_pack(_pieces(document, tokens), tokens))
+    sections = _sections([_common([piece.path for piece in pieces]) for pieces in packed])
+    return [
+        _draft(ordinal, section, pieces, document.title)
+        for ordinal, (section, pieces) in enumerate(zip(sections, packed, strict=True))
+    ]
 
 
-def _pieces(document: ExtractedDocument) -> Iterator[_Piece]:
+def _sections(paths: Sequence[tuple[str, ...]]) -> Iterator[int]:
+    """The number of each chunk's section, counted from 0 whenever the headings change."""
+    number = 0
+    for before, path in zip([*paths[:1], *paths], paths, strict=False):
+        number += path != before
+        yield number
+
+
+def _room(tokens: int, path: tuple[str, ...]) -> int:
+    return tokens - min(MAX_CONTEXT_TOKENS, tokens // 4, _tokens_of_path(path))
+
+
+def _pieces(document: ExtractedDocument, tokens: int) -> Iterator[_Piece]:
     blocks = document.blocks
     for index, block in enumerate(blocks):
         if block.kind == "heading":
@@ -70,7 +93,7 @@ def _pieces(document: ExtractedDocument) -> Iterator[_Piece]:
             if _has_content_below(block, following):
                 continue
         path = block.headings
-        room = TARGET_TOKENS - min(MAX_CONTEXT_TOKENS, _tokens_of_path(path or (document.title,)))
+        room = _room(tokens, path or (document.title,))
         for text in _split(block, room):
             yield _Piece(text, path, block.page, count_tokens(text))
 
@@ -85,12 +108,12 @@ def _tokens_of_path(path: tuple[str, ...]) -> int:
     return count_tokens(HEADING_SEPARATOR.join(path))
 
 
-def _pack(pieces: Iterable[_Piece]) -> Iterator[list[_Piece]]:
+def _pack(pieces: Iterable[_Piece], tokens: int) -> Iterator[list[_Piece]]:
     """Fill chunks section by section; sections too small to stand alone join their neighbours."""
     pending: list[_Piece] = []
     for path, group in groupby(pieces, key=lambda piece: piece.path):
-        parts = list(_fill(list(group), path))
-        if pending and not (len(parts) == 1 and _may_join(pending, parts[0])):
+        parts = list(_fill(list(group), _room(tokens, path)))
+        if pending and not (len(parts) == 1 and _may_join(pending, parts[0], tokens)):
             yield pending
             pending = []
         yield from parts[:-1]
@@ -99,8 +122,7 @@ def _pack(pieces: Iterable[_Piece]) -> Iterator[list[_Piece]]:
         yield pending
 
 
-def _fill(section: list[_Piece], path: tuple[str, ...]) -> Iterator[list[_Piece]]:
-    room = TARGET_TOKENS - min(MAX_CONTEXT_TOKENS, _tokens_of_path(path))
+def _fill(section: list[_Piece], room: int) -> Iterator[list[_Piece]]:
     part: list[_Piece] = []
     for piece in section:
         if part and _size(part) + piece.tokens > room:
@@ -115,14 +137,14 @@ def _size(part: list[_Piece]) -> int:
     return sum(piece.tokens for piece in part)
 
 
-def _may_join(pending: list[_Piece], part: list[_Piece]) -> bool:
+def _may_join(pending: list[_Piece], part: list[_Piece], tokens: int) -> bool:
     """One of the two is tiny, they stand under one roof, and both fit with their headings written out."""
     last, first = pending[-1].path, part[0].path
     if _size(pending) >= SMALL_TOKENS and _size(part) >= SMALL_TOKENS // 2:
         return False
     is_kin = bool(_common([last, first])) or (len(last) <= 1 and len(first) <= 1)
     inlined = sum(_tokens_of_path(path) for path in {piece.path for piece in pending + part})
-    return is_kin and _size(pending) + _size(part) + inlined <= TARGET_TOKENS
+    return is_kin and _size(pending) + _size(part) + inlined <= tokens
 
 
 def _common(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
@@ -134,7 +156,7 @@ def _common(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     return tuple(shared)
 
 
-def _draft(ordinal: int, pieces: list[_Piece], title: str) -> ChunkDraft:
+def _draft(ordinal: int, section: int, pieces: list[_Piece], title: str) -> ChunkDraft:
     headings = _common([piece.path for piece in pieces])
     parts: list[str] = []
     shown: tuple[str, ...] = ()
@@ -146,7 +168,7 @@ def _draft(ordinal: int, pieces: list[_Piece], title: str) -> ChunkDraft:
         parts.append(piece.text)
     text = "\n\n".join(parts)
     tokens = count_tokens(embedded_text(title, headings, text))
-    return ChunkDraft(ordinal, text, headings, _location(pieces, headings, title, ordinal), tokens)
+    return ChunkDraft(ordinal, section, text, headings, _location(pieces, headings, title, ordinal), tokens)
 
 
 def _location(pieces: Sequence[_Piece], headings: tuple[str, ...], title: str, ordinal: int) -> str:
@@ -171,7 +193,7 @@ def _split(block: Block, room: int) -> Iterator[str]:
         yield from _splitter(room).chunks(block.text)
 
 
-@lru_cache(maxsize=TARGET_TOKENS)
+@lru_cache(maxsize=256)
 def _splitter(room: int) -> TextSplitter:
     return TextSplitter.from_huggingface_tokenizer(word_pieces(), room)
 

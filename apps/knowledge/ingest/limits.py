@@ -29,3 +29,7 @@ OCR_PIXELS = 12_000_000
 OCR_DPI = 250
 OCR_PAGE_SECONDS = 60.0
 OCR_PAGES = 100
+
+# What the embedder reads at once, 256 word pieces, less its headings, frame marks and a margin.
+CHUNK_TOKENS = 220
+MIN_CHUNK_TOKENS = 60

@@ -1,16 +1,21 @@
 """What is known: knowledge bases, their documents, and the chunks that are searched."""
 
-from apps.knowledge.models.chunk import DIMENSIONS, Chunk, ChunkTerms, ChunkVector
+from apps.knowledge.models.chunk import Chunk, ChunkSketch, ChunkTerms, ChunkVector
 from apps.knowledge.models.document import Document, DocumentVersion, OriginalFile
 from apps.knowledge.models.knowledge_base import KnowledgeBase
+from apps.knowledge.models.search_index import IndexedDocument, SearchIndex
+from apps.knowledge.models.snapshot import Snapshot
 
 __all__ = [
-    "DIMENSIONS",
     "Chunk",
+    "ChunkSketch",
     "ChunkTerms",
     "ChunkVector",
     "Document",
     "DocumentVersion",
+    "IndexedDocument",
     "KnowledgeBase",
     "OriginalFile",
+    "SearchIndex",
+    "Snapshot",
 ]

@@ -1,7 +1,11 @@
 """The chunks of documents, and the narrow rows they are found by.
 
-A row in `ChunkVector` and `ChunkTerms` exists exactly while its document may be found. Deleting or failing a
-document removes those rows, so no search has to remember to leave anything out.
+A chunk is never rewritten: an answer of last year still shows the text that it was based on. What may be found
+changes with each *revision* of the base, a number that only rises. A search row is valid from the revision that
+made it up to (and not with) the one that ended it; rows without an end are what can be found now, and a snapshot
+is no more than a revision to look at. Rows that no snapshot needs are deleted instead of ended.
+
+Deleting a document removes its search rows at every revision, so no search has to remember to leave anything out.
 """
 
 from __future__ import annotations
@@ -10,31 +14,58 @@ from typing import Any
 
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
-from pgvector.django import HalfVectorField, HnswIndex
+from django.db.models import Q
+from pgvector.django import HalfVectorField
 
+from apps.knowledge.enums import ChunkOrigin
 from apps.knowledge.models.document import Document, DocumentVersion
 from apps.knowledge.models.knowledge_base import KnowledgeBase
+from apps.knowledge.models.search_index import SearchIndex
 from parley.tenancy.models import TenantForeignKey, TenantOwned
 
-DIMENSIONS = 384
+# An entry of a b-tree holds 2,704 bytes: longer vectors stay in the table.
+INLINE_DIMENSIONS = 1_024
+SKETCH_DIMENSIONS = 256
+
+_IS_LIVE = Q(valid_to=None)
+_IS_ENDED = Q(valid_to__isnull=False)
 
 
 class Chunk(TenantOwned):
-    """A piece of a document as model and reader see it; never changed, only replaced with its version."""
+    """A piece of a document as model and reader see it."""
 
-    knowledge_base = TenantForeignKey(KnowledgeBase, on_delete=models.CASCADE, related_name="+")
+    knowledge_base = TenantForeignKey(KnowledgeBase, on_delete=models.CASCADE, related_name="+", db_index=False)
     document = TenantForeignKey(Document, on_delete=models.CASCADE, related_name="chunks")
     document_version = TenantForeignKey(DocumentVersion, on_delete=models.CASCADE, related_name="+")
+    search_index = TenantForeignKey(SearchIndex, on_delete=models.CASCADE, related_name="+", db_index=False)
+    # Counts the writings of one place: reading a version anew and editing a chunk both begin the next.
+    edition = models.PositiveIntegerField(default=1)
     ordinal = models.PositiveIntegerField()
+    # Chunks of one section share its number: what is found is small, what the model reads may be its section.
+    section = models.PositiveIntegerField(default=0)
     text = models.TextField()
     headings: Any = models.JSONField(default=list)
     location = models.CharField(max_length=500)
     token_count = models.PositiveIntegerField()
+    origin = models.CharField(max_length=10, choices=ChunkOrigin.choices, default=ChunkOrigin.EXTRACTED)
+    is_enabled = models.BooleanField(default=True)
+    replaces = TenantForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="+")
+    # Part of its document from this revision up to that one, whether or not it may be found.
+    valid_from = models.PositiveBigIntegerField(default=0)
+    valid_to = models.PositiveBigIntegerField(null=True)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["tenant", "document_version", "ordinal"], name="knowledge_chunk_ordinal_key"
+                fields=["tenant", "search_index", "document_version", "edition", "ordinal"],
+                name="knowledge_chunk_ordinal_key",
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["tenant", "document", "search_index", "ordinal"],
+                condition=_IS_LIVE,
+                name="knowledge_chunk_live",
             )
         ]
 
@@ -42,32 +73,44 @@ class Chunk(TenantOwned):
 class ChunkVector(TenantOwned):
     """The meaning of a chunk: narrow and stored in line, so that an exact scan reads nothing else."""
 
-    knowledge_base = TenantForeignKey(KnowledgeBase, on_delete=models.CASCADE, related_name="+", db_index=False)
+    search_index = TenantForeignKey(SearchIndex, on_delete=models.CASCADE, related_name="+", db_index=False)
     document = TenantForeignKey(Document, on_delete=models.CASCADE, related_name="+")
-    chunk = TenantForeignKey(Chunk, on_delete=models.CASCADE, related_name="+", db_index=False)
-    embedding = HalfVectorField(dimensions=DIMENSIONS)
+    chunk = TenantForeignKey(Chunk, on_delete=models.CASCADE, related_name="+")
+    # A unit vector of the index's dimensions; stored without a fixed length because indexes differ.
+    embedding = HalfVectorField()
+    dimensions = models.PositiveSmallIntegerField()
     # Names the embedded text and its model, so that equal text is never embedded twice for one tenant. None for
     # rows of before it was kept.
     content_key = models.UUIDField(null=True)
+    valid_from = models.PositiveBigIntegerField(default=0)
+    valid_to = models.PositiveBigIntegerField(null=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["tenant", "chunk"], name="knowledge_chunkvector_chunk_key")]
         indexes = [
             models.Index(fields=["tenant", "content_key"], name="knowledge_chunkvector_content"),
-            # The vectors once more, side by side for each base: the exact scan reads this index and nothing else.
+            # The live vectors once more, side by side for each index: the exact scan reads this and nothing else.
             models.Index(
-                fields=["tenant", "knowledge_base"],
-                include=["chunk", "embedding"],
-                name="knowledge_chunkvector_base",
+                fields=["tenant", "search_index"],
+                include=["chunk", "embedding", "dimensions"],
+                condition=_IS_LIVE & Q(dimensions__lte=INLINE_DIMENSIONS),
+                name="knowledge_chunkvector_live",
             ),
-            HnswIndex(
-                name="knowledge_chunkvector_hnsw",
-                fields=["embedding"],
-                m=16,
-                ef_construction=100,
-                opclasses=["halfvec_ip_ops"],
+            models.Index(
+                fields=["tenant", "search_index", "valid_to"], condition=_IS_ENDED, name="knowledge_chunkvector_ended"
             ),
         ]
+
+
+class ChunkSketch(TenantOwned):
+    """A rough meaning, made in microseconds from word vectors; it serves until the chunk's own vector is there."""
+
+    search_index = TenantForeignKey(SearchIndex, on_delete=models.CASCADE, related_name="+", db_index=False)
+    document = TenantForeignKey(Document, on_delete=models.CASCADE, related_name="+")
+    chunk = TenantForeignKey(Chunk, on_delete=models.CASCADE, related_name="+")
+    embedding = HalfVectorField(dimensions=SKETCH_DIMENSIONS)
+
+    class Meta:
+        indexes = [models.Index(fields=["tenant", "search_index"], name="knowledge_chunksketch_index")]
 
 
 class ChunkTerms(TenantOwned):
@@ -76,11 +119,17 @@ class ChunkTerms(TenantOwned):
     No GIN index: `@@` is not leakproof, so PostgreSQL never uses one below row-level security (safety.md §1).
     """
 
-    knowledge_base = TenantForeignKey(KnowledgeBase, on_delete=models.CASCADE, related_name="+", db_index=False)
+    search_index = TenantForeignKey(SearchIndex, on_delete=models.CASCADE, related_name="+", db_index=False)
     document = TenantForeignKey(Document, on_delete=models.CASCADE, related_name="+")
-    chunk = TenantForeignKey(Chunk, on_delete=models.CASCADE, related_name="+", db_index=False)
+    chunk = TenantForeignKey(Chunk, on_delete=models.CASCADE, related_name="+")
     terms = SearchVectorField()
+    valid_from = models.PositiveBigIntegerField(default=0)
+    valid_to = models.PositiveBigIntegerField(null=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["tenant", "chunk"], name="knowledge_chunkterms_chunk_key")]
-        indexes = [models.Index(fields=["tenant", "knowledge_base"], name="knowledge_chunkterms_base")]
+        indexes = [
+            models.Index(fields=["tenant", "search_index"], condition=_IS_LIVE, name="knowledge_chunkterms_live"),
+            models.Index(
+                fields=["tenant", "search_index", "valid_to"], condition=_IS_ENDED, name="knowledge_chunkterms_ended"
+            ),
+        ]

@@ -33,6 +33,8 @@ class Document(TenantOwned):
     status = models.CharField(max_length=12, choices=DocumentStatus.choices, default=DocumentStatus.QUEUED)
     progress = models.FloatField(default=0.0)
     error = models.CharField(max_length=500, blank=True)
+    # What of an otherwise readable file was left out, such as pages without text.
+    notice = models.CharField(max_length=500, blank=True)
     # `attempt` only ever rises: it is the fencing token of whoever indexes. `tries` counts since the last
     # request.
     attempt = models.PositiveIntegerField(default=0)

@@ -7,14 +7,13 @@ BM25 does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
 
-from parley.tenancy import require_tenant_id
+from apps.knowledge.retrieval.region import Region
 
 MAX_WORDS = 16
 MAX_QUERY_CHARS = 2_000
@@ -35,26 +34,25 @@ class WordHit:
     score: float
 
 
-def find_by_words(*, knowledge_base_ids: Sequence[UUID], query: str, total: int, limit: int) -> list[WordHit]:
+def find_by_words(*, region: Region, query: str, limit: int) -> list[WordHit]:
     """The best `limit` passages holding any word of the question, best first.
 
-    `total` is the number of passages in these bases. Inside the caller's tenant transaction; scans the terms
-    of these bases, because no index serves `@@` below row-level security.
+    Inside the caller's tenant transaction; scans the terms of the region, because no index serves `@@` below
+    row-level security.
     """
     words = _query_words(query)
-    if not words or not total:
+    if not words or not region.total:
         return []
     values: dict[str, Any] = {f"word{number}": word for number, word in enumerate(words)}
+    values |= region.parameters
     values |= {
-        "tenant": require_tenant_id(),
-        "bases": list(knowledge_base_ids),
         "any": " | ".join(words),
         "labels": _LABEL_WEIGHTS,
-        "total": total,
+        "total": region.total,
         "limit": limit,
     }
     with connection.cursor() as cursor:
-        cursor.execute(_statement(len(words)), values)
+        cursor.execute(_statement(len(words), region.rows_of("knowledge_chunkterms")), values)
         return [WordHit(chunk_id, float(score)) for chunk_id, score in cursor.fetchall()]
 
 
@@ -72,7 +70,7 @@ def _quoted(word: str, stem: str) -> str:
     return "(" + " | ".join(literals) + ")"
 
 
-def _statement(count: int) -> str:
+def _statement(count: int, rows: str) -> str:
     numbers = range(count)
     ranks = ", ".join(f"ts_rank(%(labels)s, terms, %(word{n})s::tsquery) AS rank{n}" for n in numbers)
     holding = [f"count(*) FILTER (WHERE rank{n} > 0)" for n in numbers]
@@ -83,8 +81,7 @@ def _statement(count: int) -> str:
     # Only numbered placeholders are put in; every word of the question travels as a parameter.
     return f"""
     WITH matching AS MATERIALIZED (
-        SELECT chunk_id, {ranks} FROM knowledge_chunkterms
-        WHERE tenant_id = %(tenant)s AND knowledge_base_id = ANY(%(bases)s) AND terms @@ %(any)s::tsquery
+        SELECT chunk_id, {ranks} FROM {rows} AS rows WHERE terms @@ %(any)s::tsquery
     ), rarity AS (SELECT {weights} FROM matching)
     SELECT chunk_id, {score} AS score FROM matching, rarity ORDER BY score DESC, chunk_id LIMIT %(limit)s
     """  # noqa: S608 # see above

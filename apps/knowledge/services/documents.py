@@ -19,6 +19,7 @@ from apps.knowledge.policies import require_may_retry
 from apps.knowledge.selectors import get_document
 from apps.knowledge.services.external import Metadata, checked_external_id, checked_metadata
 from apps.knowledge.services.index_rows import delete_chunks, hide_document
+from apps.knowledge.services.revisions import begin_revision
 from apps.tenants.services.audit import record
 from parley.errors import Conflict, Invalid, NotFound, TooLarge
 from parley.jobs import enqueue
@@ -135,6 +136,7 @@ def retry_failed_documents(*, knowledge_base_id: UUID) -> int:
 
 def delete_document(*, document_id: UUID) -> None:
     """Hide a document at once, everywhere; a job erases its content right after. Repeated: `NotFound`."""
+    begin_revision(get_document(document_id).knowledge_base_id)
     document = get_document(document_id, for_update=True)
     hide_document(document.id)
     # The higher attempt makes whoever is indexing it stop.

@@ -1,4 +1,7 @@
-"""The rows that make a document findable, written and removed by whole statements."""
+"""The rows that make a document findable, written, ended and removed by whole statements.
+
+None of these opens a transaction.
+"""
 
 from __future__ import annotations
 
@@ -18,82 +21,184 @@ from parley.tenancy import require_tenant_id
 # COPY is refused on tables with row-level security; arrays unnested by one INSERT come close to its speed.
 _INSERT_CHUNKS = """
 INSERT INTO knowledge_chunk (id, tenant_id, created_at, knowledge_base_id, document_id, document_version_id,
-                             ordinal, text, headings, location, token_count)
-SELECT id, %(tenant)s, now(), %(base)s, %(document)s, %(version)s,
-       ordinal, text, headings::jsonb, location, tokens
-FROM unnest(%(ids)s::uuid[], %(ordinals)s::int[], %(texts)s::text[], %(headings)s::text[],
-            %(locations)s::text[], %(tokens)s::int[]) AS draft (id, ordinal, text, headings, location, tokens)
-"""
-_INSERT_VECTORS = """
-INSERT INTO knowledge_chunkvector
-    (id, tenant_id, created_at, knowledge_base_id, document_id, chunk_id, embedding, content_key)
-SELECT id, %(tenant)s, now(), %(base)s, %(document)s, id, embedding::halfvec(384), content_key
-FROM unnest(%(ids)s::uuid[], %(vectors)s::text[], %(keys)s::uuid[]) AS draft (id, embedding, content_key)
+                             search_index_id, edition, ordinal, section, text, headings, location, token_count,
+                             origin, is_enabled, valid_from)
+SELECT id, %(tenant)s, now(), %(base)s, %(document)s, %(version)s, %(index)s, %(edition)s,
+       ordinal, section, text, headings::jsonb, location, tokens, 'extracted', true, %(revision)s
+FROM unnest(%(ids)s::uuid[], %(ordinals)s::int[], %(sections)s::int[], %(texts)s::text[], %(headings)s::text[],
+            %(locations)s::text[], %(tokens)s::int[])
+     AS draft (id, ordinal, section, text, headings, location, tokens)
 """
 # Stemmed words find other forms of a word, words as written find names and codes. What stands in a title or a
 # heading names the subject of the chunk: label A.
 _INSERT_TERMS = """
-INSERT INTO knowledge_chunkterms (id, tenant_id, created_at, knowledge_base_id, document_id, chunk_id, terms)
-SELECT id, tenant_id, now(), knowledge_base_id, document_id, id,
+INSERT INTO knowledge_chunkterms
+    (id, tenant_id, created_at, search_index_id, document_id, chunk_id, terms, valid_from)
+SELECT id, tenant_id, now(), search_index_id, document_id, id,
        setweight(to_tsvector('english', context), 'A') || setweight(to_tsvector('simple', context), 'A')
-       || to_tsvector('english', text) || to_tsvector('simple', text)
+       || to_tsvector('english', text) || to_tsvector('simple', text), valid_from
 FROM knowledge_chunk
 CROSS JOIN LATERAL (
     SELECT concat_ws(' ', %(title)s::text, (SELECT string_agg(h, ' ') FROM
                            jsonb_array_elements_text(headings) h))
 ) AS above (context)
-WHERE tenant_id = %(tenant)s AND document_version_id = %(version)s
+WHERE tenant_id = %(tenant)s AND id = ANY(%(ids)s)
+"""
+# A vector is valid for as long as its chunk, which may have been ended while the vector was made.
+_INSERT_VECTORS = """
+INSERT INTO knowledge_chunkvector (id, tenant_id, created_at, search_index_id, document_id, chunk_id,
+                                   embedding, dimensions, content_key, valid_from)
+SELECT draft.id, chunk.tenant_id, now(), chunk.search_index_id, chunk.document_id, chunk.id,
+       draft.embedding::halfvec, vector_dims(draft.embedding::halfvec), draft.content_key, chunk.valid_from
+FROM unnest(%(ids)s::uuid[], %(chunks)s::uuid[], %(vectors)s::text[], %(keys)s::uuid[])
+     AS draft (id, chunk_id, embedding, content_key)
+JOIN knowledge_chunk AS chunk ON chunk.tenant_id = %(tenant)s AND chunk.id = draft.chunk_id
+WHERE chunk.valid_to IS NULL AND chunk.is_enabled
+"""
+_DELETE_SKETCHES = "DELETE FROM knowledge_chunksketch WHERE tenant_id = %(tenant)s AND chunk_id = ANY(%(chunks)s)"
+_INSERT_SKETCHES = """
+INSERT INTO knowledge_chunksketch
+    (id, tenant_id, created_at, search_index_id, document_id, chunk_id, embedding)
+SELECT draft.id, chunk.tenant_id, now(), chunk.search_index_id, chunk.document_id, chunk.id, draft.embedding::halfvec
+FROM unnest(%(ids)s::uuid[], %(chunks)s::uuid[], %(vectors)s::text[]) AS draft (id, chunk_id, embedding)
+JOIN knowledge_chunk AS chunk ON chunk.tenant_id = %(tenant)s AND chunk.id = draft.chunk_id
 """
 
 
 @dataclass(frozen=True, slots=True)
 class IndexTarget:
-    """Whose rows are written."""
+    """Whose rows are written, where, and from which revision of the base on they are found."""
 
+    search_index_id: UUID
     knowledge_base_id: UUID
     document_id: UUID
     document_version_id: UUID
     title: str
+    edition: int
+    revision: int
 
 
-def write_rows(target: IndexTarget, drafts: Sequence[ChunkDraft], vectors: Sequence[PassageVector]) -> None:
-    """Insert chunks, vectors (one per draft) and terms. Opens no transaction."""
+def write_chunks(target: IndexTarget, drafts: Sequence[ChunkDraft]) -> list[UUID]:
+    """Insert chunks and their terms; returns their ids in the order of the drafts."""
+    ids = [uuid7() for _ in drafts]
     values: dict[str, Any] = {
         "tenant": require_tenant_id(),
         "base": target.knowledge_base_id,
         "document": target.document_id,
         "version": target.document_version_id,
+        "index": target.search_index_id,
+        "edition": target.edition,
+        "revision": target.revision,
         "title": target.title,
-        "ids": [uuid7() for _ in drafts],
+        "ids": ids,
         "ordinals": [draft.ordinal for draft in drafts],
+        "sections": [draft.section for draft in drafts],
         "texts": [draft.text for draft in drafts],
         "headings": [json.dumps(draft.headings) for draft in drafts],
         "locations": [draft.location[:500] for draft in drafts],
         "tokens": [draft.token_count for draft in drafts],
-        "vectors": [vector.literal for vector in vectors],
-        "keys": [vector.content_key for vector in vectors],
     }
     with connection.cursor() as cursor:
-        for statement in (_INSERT_CHUNKS, _INSERT_VECTORS, _INSERT_TERMS):
+        cursor.execute(_INSERT_CHUNKS, values)
+        cursor.execute(_INSERT_TERMS, values)
+    return ids
+
+
+def write_terms(*, chunk_id: UUID, title: str) -> None:
+    """Insert the terms of one chunk, under the title of its document."""
+    with connection.cursor() as cursor:
+        cursor.execute(_INSERT_TERMS, {"tenant": require_tenant_id(), "title": title, "ids": [chunk_id]})
+
+
+def write_vectors(vectors: Sequence[tuple[UUID, PassageVector]]) -> None:
+    """Insert the vectors of chunks (by chunk id) in place of their sketches."""
+    if not vectors:
+        return
+    values: dict[str, Any] = {
+        "tenant": require_tenant_id(),
+        "ids": [uuid7() for _ in vectors],
+        "chunks": [chunk_id for chunk_id, _ in vectors],
+        "vectors": [vector.literal for _, vector in vectors],
+        "keys": [vector.content_key for _, vector in vectors],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_DELETE_SKETCHES, values)
+        cursor.execute(_INSERT_VECTORS, values)
+
+
+def write_sketches(sketches: Sequence[tuple[UUID, str]]) -> None:
+    """Insert rough vectors (chunk id, halfvec literal) that serve until the chunks' own are there."""
+    if not sketches:
+        return
+    values: dict[str, Any] = {
+        "tenant": require_tenant_id(),
+        "ids": [uuid7() for _ in sketches],
+        "chunks": [chunk_id for chunk_id, _ in sketches],
+        "vectors": [literal for _, literal in sketches],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_INSERT_SKETCHES, values)
+
+
+_SEARCHED = ("knowledge_chunkvector", "knowledge_chunkterms")
+_OF_CHUNKS = "tenant_id = %(tenant)s AND valid_to IS NULL AND {chunk} = ANY(%(chunks)s)"
+# Rows that no snapshot has seen leave nothing behind.
+_FORGET = [
+    f"DELETE FROM {table} WHERE {_OF_CHUNKS.format(chunk='chunk_id')} AND valid_from > %(kept)s"  # noqa: S608
+    for table in _SEARCHED
+]
+_END = [
+    f"UPDATE {table} SET valid_to = %(revision)s WHERE {_OF_CHUNKS.format(chunk='chunk_id')}"  # noqa: S608
+    for table in _SEARCHED
+]
+_END_CHUNKS = f"UPDATE knowledge_chunk SET valid_to = %(revision)s WHERE {_OF_CHUNKS.format(chunk='id')}"  # noqa: S608
+_LIVE_CHUNKS = """
+SELECT id FROM knowledge_chunk
+WHERE tenant_id = %(tenant)s AND document_id = %(document)s AND search_index_id = %(index)s AND valid_to IS NULL
+"""
+_KEPT = """
+SELECT coalesce(max(revision), -1) FROM knowledge_snapshot
+WHERE tenant_id = %(tenant)s AND search_index_id = %(index)s
+"""
+
+
+def end_document(*, search_index_id: UUID, document_id: UUID, revision: int) -> None:
+    """Let the live chunks of a document in an index be found, and be part of it, no longer than up to `revision`."""
+    values: dict[str, Any] = {"tenant": require_tenant_id(), "document": document_id, "index": search_index_id}
+    with connection.cursor() as cursor:
+        cursor.execute(_LIVE_CHUNKS, values)
+        chunk_ids = [chunk_id for (chunk_id,) in cursor.fetchall()]
+        if not chunk_ids:
+            return
+        end_search_rows(search_index_id=search_index_id, chunk_ids=chunk_ids, revision=revision)
+        cursor.execute(_END_CHUNKS, {**values, "chunks": chunk_ids, "revision": revision})
+
+
+def end_search_rows(*, search_index_id: UUID, chunk_ids: Sequence[UUID], revision: int) -> None:
+    """Let chunks be found no longer from `revision` on; snapshots of before still find them."""
+    values: dict[str, Any] = {"tenant": require_tenant_id(), "index": search_index_id}
+    with connection.cursor() as cursor:
+        cursor.execute(_KEPT, values)
+        (kept,) = cursor.fetchone()
+        values |= {"kept": kept, "chunks": list(chunk_ids), "revision": revision}
+        for statement in (_DELETE_SKETCHES, *_FORGET, *_END):
             cursor.execute(statement, values)
 
 
 _DELETE_BY_DOCUMENT = {
     table: f"DELETE FROM {table} WHERE tenant_id = %s AND document_id = %s"  # noqa: S608 # the names below
-    for table in ("knowledge_chunkvector", "knowledge_chunkterms", "knowledge_chunk")
+    for table in (*_SEARCHED, "knowledge_chunksketch", "knowledge_indexeddocument", "knowledge_chunk")
 }
-_DELETE_BY_BASE = {
-    table: f"DELETE FROM {table} WHERE tenant_id = %s AND knowledge_base_id = %s"  # noqa: S608 # the same
+_DELETE_BY_BASE = [
+    f"DELETE FROM {table} WHERE tenant_id = %s AND document_id IN "  # noqa: S608 # the same names
+    "(SELECT id FROM knowledge_document WHERE tenant_id = %s AND knowledge_base_id = %s)"
     for table in _DELETE_BY_DOCUMENT
-}
+]
 
 
 def hide_document(document_id: UUID) -> None:
-    """Make a document unfindable from this transaction on; its chunks stay until `delete_chunks`."""
-    _delete(
-        [_DELETE_BY_DOCUMENT["knowledge_chunkvector"], _DELETE_BY_DOCUMENT["knowledge_chunkterms"]],
-        document_id,
-    )
+    """Make a document unfindable at every revision from this transaction on; its chunks stay for `delete_chunks`."""
+    _delete([statement for table, statement in _DELETE_BY_DOCUMENT.items() if table != "knowledge_chunk"], document_id)
 
 
 def delete_chunks(document_id: UUID) -> None:
@@ -103,7 +208,10 @@ def delete_chunks(document_id: UUID) -> None:
 
 def delete_chunks_of_base(knowledge_base_id: UUID) -> None:
     """Remove every chunk of a knowledge base."""
-    _delete(_DELETE_BY_BASE.values(), knowledge_base_id)
+    tenant = require_tenant_id()
+    with connection.cursor() as cursor:
+        for statement in _DELETE_BY_BASE:
+            cursor.execute(statement, [tenant, tenant, knowledge_base_id])
 
 
 def _delete(statements: Iterable[str], value: UUID) -> None:

@@ -1,29 +1,32 @@
 """From stored bytes to findable chunks, under a lease, so that any worker may die at any point.
 
 Every write names the attempt it belongs to; a later attempt (a sweep, a retry, a new version, a deletion)
-makes the earlier one's writes miss, and it stops. Nothing is findable before the one transaction that
-replaces all chunks.
+makes the earlier one's writes miss, and it stops.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import structlog
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from apps.gateway.services import embeddings
-from apps.knowledge.enums import WORKING, DocumentStatus
+from apps.knowledge.enums import WORKING, DocumentStatus, IndexState
 from apps.knowledge.ingest.blocks import ExtractedDocument, Unreadable
-from apps.knowledge.ingest.chunk import ChunkDraft, chunk, embedded_text
+from apps.knowledge.ingest.chunk import chunk
 from apps.knowledge.ingest.sandbox import extract_safely
-from apps.knowledge.models import Document, DocumentVersion, OriginalFile
-from apps.knowledge.services.index_rows import IndexTarget, delete_chunks, hide_document, write_rows
-from apps.knowledge.services.passage_vectors import PassageVector, content_key, embed_passages, find_known_vectors
+from apps.knowledge.models import Document, DocumentVersion, IndexedDocument, OriginalFile, SearchIndex
+from apps.knowledge.services.findability import (
+    Placement,
+    complete_vectors,
+    is_waiting_for_vectors,
+    make_findable,
+)
+from apps.knowledge.services.index_rows import hide_document
 from parley.errors import Problem, Unavailable
 from parley.jobs.heartbeat import beating
 from parley.llm import LlmError
@@ -35,8 +38,8 @@ log = structlog.get_logger(__name__)
 LEASE = timedelta(seconds=30)
 BEAT_SECONDS = 7.0
 MAX_TRIES = 4
-EMBED_BATCH = 32
-_CHUNKING_AT, _EMBEDDING_AT, _WRITING_AT = 0.2, 0.25, 0.98
+MAX_TITLE = 300
+_CHUNKING_AT, _EMBEDDING_AT, _FINISHING_AT = 0.2, 0.25, 0.98
 _NOT_FINISHED = (
     "Indexing was interrupted several times and did not finish. Try again; if it fails again, split the file."
 )
@@ -53,11 +56,17 @@ class Claim:
     document_id: UUID
     version_id: UUID
     knowledge_base_id: UUID
+    search_index_id: UUID
+    chunk_tokens: int
     attempt: int
     tries: int
     name: str
     title: str
     content: bytes
+
+    def placement(self, title: str) -> Placement:
+        """Where the version goes, under the title that it turned out to have."""
+        return Placement(self.search_index_id, self.knowledge_base_id, self.document_id, self.version_id, title)
 
 
 def index_document(*, document_id: UUID) -> bool:
@@ -88,32 +97,29 @@ def index_document(*, document_id: UUID) -> bool:
 
 
 def _index(claim: Claim) -> None:
-    extracted = extract_safely(claim.content, claim.name)
-    _advance(claim, DocumentStatus.CHUNKING, _CHUNKING_AT)
-    drafts = chunk(extracted)
-    if not drafts:
-        raise Unreadable("The file was read, but no passage to search came out of it (0 chunks). Check its content.")
-    _advance(claim, DocumentStatus.EMBEDDING, _EMBEDDING_AT)
-    vectors = _embed(claim, extracted.title or claim.title, drafts)
-    replace_chunks(claim, extracted, drafts, vectors)
-    log.info("document.indexed", document_id=str(claim.document_id), chunks=len(drafts), attempt=claim.attempt)
-
-
-def _embed(claim: Claim, title: str, drafts: Sequence[ChunkDraft]) -> list[PassageVector]:
-    """One vector per chunk; batches outside any transaction, the lease renewed after each.
-
-    Only text that this tenant has not embedded yet is sent to the model: a corrected typo costs one passage.
-    """
-    model = embeddings.current_model()
-    texts = [embedded_text(title, draft.headings, draft.text) for draft in drafts]
-    keys = [content_key(model, text) for text in texts]
-    known = find_known_vectors(keys)
-    missing = [(key, text) for key, text in dict(zip(keys, texts, strict=True)).items() if key not in known]
-    for start in range(0, len(missing), EMBED_BATCH):
-        known |= embed_passages(missing[start : start + EMBED_BATCH])
-        share = min(start + EMBED_BATCH, len(missing)) / len(missing)
-        _advance(claim, DocumentStatus.EMBEDDING, _EMBEDDING_AT + (_WRITING_AT - _EMBEDDING_AT) * share)
-    return [known[key] for key in keys]
+    with tenant_tx():
+        is_half_done = is_waiting_for_vectors(claim.placement(claim.title))
+    if not is_half_done:
+        extracted = extract_safely(claim.content, claim.name)
+        _advance(claim, DocumentStatus.CHUNKING, _CHUNKING_AT)
+        drafts = chunk(extracted, tokens=claim.chunk_tokens)
+        if not drafts:
+            raise Unreadable(
+                "The file was read, but no passage to search came out of it (0 chunks). Check its content."
+            )
+        claim = replace(claim, title=(extracted.title or claim.title)[:MAX_TITLE])
+        make_findable(
+            claim.placement(claim.title),
+            drafts,
+            name=claim.name,
+            fence=lambda: _show_findable(claim, extracted, len(drafts)),
+        )
+    complete_vectors(
+        claim.placement(claim.title),
+        advance=lambda done, total: _advance_embedding(claim, done / total),
+    )
+    _finish(claim)
+    log.info("document.indexed", document_id=str(claim.document_id), attempt=claim.attempt)
 
 
 def _claim(document_id: UUID) -> Claim | None:
@@ -139,10 +145,13 @@ def _claim(document_id: UUID) -> Claim | None:
         document = Document.objects.get(id=document_id)
         version = DocumentVersion.objects.get(document=document, number=document.version_number)
         content = OriginalFile.objects.values_list("content", flat=True).get(document_version=version)
+        index = SearchIndex.objects.get(knowledge_base_id=document.knowledge_base_id, state=IndexState.ACTIVE)
     claim = Claim(
         document_id=document.id,
         version_id=version.id,
         knowledge_base_id=document.knowledge_base_id,
+        search_index_id=index.id,
+        chunk_tokens=index.chunk_tokens,
         attempt=document.attempt,
         tries=document.tries,
         name=document.name,
@@ -159,11 +168,7 @@ def _advance(claim: Claim, status: DocumentStatus, progress: float) -> None:
     """Show a stage and renew the lease. Raises `Superseded`."""
     now = timezone.now()
     with tenant_tx():
-        kept = _mine(claim).update(
-            status=status, progress=round(progress, 3), lease_expires_at=now + LEASE, updated_at=now
-        )
-    if not kept:
-        raise Superseded
+        _keep(claim, status=status, progress=round(progress, 3), lease_expires_at=now + LEASE)
 
 
 def _renew(claim: Claim) -> bool:
@@ -171,46 +176,75 @@ def _renew(claim: Claim) -> bool:
         return bool(_mine(claim).filter(status__in=WORKING).update(lease_expires_at=timezone.now() + LEASE))
 
 
-def replace_chunks(
-    claim: Claim, extracted: ExtractedDocument, drafts: Sequence[ChunkDraft], vectors: Sequence[PassageVector]
-) -> None:
-    """Swap old chunks for new ones and show the document as indexed, all in one. Raises `Superseded`."""
-    title = (extracted.title or claim.title)[:300]
+def _show_findable(claim: Claim, extracted: ExtractedDocument, chunk_count: int) -> None:
+    """Show that words and sketches find the document now. Inside the transaction that makes it so."""
+    _keep(
+        claim,
+        status=DocumentStatus.EMBEDDING,
+        progress=_EMBEDDING_AT,
+        error="",
+        notice=extracted.notice[:500],
+        title=claim.title,
+        page_count=extracted.page_count,
+        chunk_count=chunk_count,
+        lease_expires_at=timezone.now() + LEASE,
+    )
+
+
+def _advance_embedding(claim: Claim, share: float) -> None:
+    """Show how many vectors are there. Inside the transaction that writes them."""
+    _keep(
+        claim,
+        status=DocumentStatus.EMBEDDING,
+        progress=round(_EMBEDDING_AT + (_FINISHING_AT - _EMBEDDING_AT) * share, 3),
+        lease_expires_at=timezone.now() + LEASE,
+    )
+
+
+def _finish(claim: Claim) -> None:
     now = timezone.now()
     with tenant_tx():
-        kept = _mine(claim).update(
+        _keep(
+            claim,
             status=DocumentStatus.INDEXED,
             progress=1.0,
-            error=extracted.notice[:500],
-            title=title,
-            page_count=extracted.page_count,
-            chunk_count=len(drafts),
+            error="",
             lease_expires_at=None,
             tries=0,
             indexed_at=now,
-            updated_at=now,
         )
-        if not kept:
-            raise Superseded
-        delete_chunks(claim.document_id)
-        target = IndexTarget(claim.knowledge_base_id, claim.document_id, claim.version_id, title or claim.name)
-        write_rows(target, drafts, vectors)
+
+
+def _keep(claim: Claim, **values: Any) -> None:
+    """Change the document if it is still ours. Raises `Superseded`."""
+    if not _mine(claim).update(updated_at=timezone.now(), **values):
+        raise Superseded
 
 
 def _fail(claim: Claim, sentence: str) -> None:
-    """End in `failed`: the reason is shown, and nothing of the document is found until it is indexed."""
+    """End in `failed` with the reason. What could be found before, an older version or words, stays findable."""
     with tenant_tx():
+        found = IndexedDocument.objects.filter(
+            document_id=claim.document_id, search_index_id=claim.search_index_id
+        ).first()
         kept = _mine(claim).update(
             status=DocumentStatus.FAILED,
-            error=sentence[:500],
+            error=f"{sentence}{_what_is_found(claim, found)}"[:500],
             lease_expires_at=None,
-            chunk_count=0,
+            chunk_count=0 if found is None else found.chunk_count,
             updated_at=timezone.now(),
         )
-        if kept:
+        if kept and found is None:
             hide_document(claim.document_id)
-            delete_chunks(claim.document_id)
     log.info("document.index_failed", document_id=str(claim.document_id), attempt=claim.attempt)
+
+
+def _what_is_found(claim: Claim, found: IndexedDocument | None) -> str:
+    if found is None:
+        return ""
+    if found.document_version_id == claim.version_id:
+        return " Until that is mended it is found by its words and roughly by its meaning."
+    return " Its older version is still found."
 
 
 def _fail_or_wait(claim: Claim, sentence: str, *, may_pass: bool) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from apps.knowledge.models import Document, KnowledgeBase
+from django.utils import timezone
+
+from apps.knowledge.models import Document, KnowledgeBase, SearchIndex
 from apps.knowledge.selectors import get_knowledge_base
 from apps.knowledge.services.index_rows import delete_chunks_of_base
 from apps.tenants.services.audit import record
@@ -18,6 +20,7 @@ def create_knowledge_base(*, name: str, description: str = "") -> KnowledgeBase:
     """A new, empty knowledge base. Raises `Invalid` for an empty or overlong name or description."""
     values = _checked(name, description)
     base: KnowledgeBase = KnowledgeBase.objects.create(**values)
+    SearchIndex.objects.create(knowledge_base=base, number=1, activated_at=timezone.now())
     record(action="knowledge_base.created", target=base, after=values)
     return base
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db import connection
 
 from apps.gateway.services import embeddings
+from apps.knowledge.retrieval.literals import halfvec_literal
 from parley.tenancy import require_tenant_id, tenant_tx
 
 _KNOWN = """
@@ -42,8 +43,3 @@ def embed_passages(texts: Sequence[tuple[UUID, str]]) -> dict[UUID, PassageVecto
     """Embed texts in one call to the tenant's model, by content key. Raises as `embeddings.embed` does."""
     vectors = embeddings.embed(texts=[text for _, text in texts], kind="passage")
     return {key: PassageVector(key, halfvec_literal(vector)) for (key, _), vector in zip(texts, vectors, strict=True)}
-
-
-def halfvec_literal(vector: Sequence[float]) -> str:
-    """A vector as PostgreSQL reads it; five decimals are finer than a half float near 0.1."""
-    return "[" + ",".join(f"{value:.5f}" for value in vector) + "]"

@@ -14,6 +14,7 @@ from parley.llm.requests import (
     ModelTarget,
     Timeouts,
 )
+from parley.llm.static_embedder import embed_statically
 from parley.llm.tokens import count_tokens
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "chat",
     "count_tokens",
     "embed",
+    "embed_statically",
     "known_context",
     "known_price",
     "stream_chat",

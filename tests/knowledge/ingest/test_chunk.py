@@ -4,8 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.knowledge.ingest.blocks import BlockBuilder, ExtractedDocument
-from apps.knowledge.ingest.chunk import TARGET_TOKENS, chunk, embedded_text
+from apps.knowledge.ingest.chunk import chunk, embedded_text
 from apps.knowledge.ingest.extract import extract
+from apps.knowledge.ingest.limits import CHUNK_TOKENS
 from apps.knowledge.ingest.tokens import count_tokens
 from tests.knowledge import files
 
@@ -107,7 +108,7 @@ def test_every_chunk_fits_the_window_and_no_word_is_lost(build: list[tuple[str, 
     for piece in chunks:
         assert piece.text.strip()
         # Windows are counted over joined pieces; the joints cost a few word pieces at most.
-        assert count_tokens(piece.text) <= TARGET_TOKENS + 30
+        assert count_tokens(piece.text) <= CHUNK_TOKENS + 30
     for block in document.blocks:
         if block.kind == "paragraph":
             assert all(word in everything for word in block.text.split()[:3] if len(word) < 30)
