@@ -4,14 +4,20 @@ from apps.knowledge.enums import UNFINISHED, DocumentStatus
 from apps.knowledge.models import Document
 from parley.errors import Conflict
 
+# Begins the hash of a document whose content was refused unread, so that there is nothing to try again.
+NO_CONTENT = "unread:"
+
 
 def may_retry(document: Document) -> bool:
     """Whether indexing can be started again by hand: it failed, or an indexed one shall be read anew."""
-    return document.status in (DocumentStatus.FAILED, DocumentStatus.INDEXED)
+    has_content = not document.content_hash.startswith(NO_CONTENT)
+    return has_content and document.status in (DocumentStatus.FAILED, DocumentStatus.INDEXED)
 
 
 def require_may_retry(document: Document) -> None:
     """The twin of `may_retry`. Raises `Conflict`."""
+    if document.content_hash.startswith(NO_CONTENT):
+        raise Conflict(f"The content of “{document.name}” was not kept. Correct the file and upload it again.")
     if not may_retry(document):
         raise Conflict(f"“{document.name}” is being indexed already. Wait until it is finished or has failed.")
 

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from drf_spectacular.utils import PolymorphicProxySerializer
 from rest_framework import serializers
 
 from apps.knowledge.contracts import MAX_SEARCH_RESULTS, Passage
 from apps.knowledge.models import Chunk, Document, KnowledgeBase
 from apps.knowledge.retrieval.words import MAX_QUERY_CHARS
+from apps.knowledge.services.archives import AddedArchive
 from apps.knowledge.services.external import MAX_EXTERNAL_ID
 
 
@@ -83,6 +85,23 @@ class DocumentBody(serializers.Serializer[Any]):
     indexed_at = serializers.DateTimeField(allow_null=True)
 
 
+class SkippedFile(serializers.Serializer[Any]):
+    """A file of an archive that was left out."""
+
+    name = serializers.CharField()
+    reason = serializers.CharField()
+
+
+class ArchiveBody(serializers.Serializer[Any]):
+    """What became of the files of a ZIP archive."""
+
+    documents = DocumentBody(many=True)
+    skipped = SkippedFile(many=True)
+
+
+DocumentOrArchive = PolymorphicProxySerializer("DocumentOrArchive", [DocumentBody, ArchiveBody], None)
+
+
 class PassageBody(serializers.Serializer[Any]):
     """A passage that was found."""
 
@@ -148,6 +167,14 @@ def document_body(document: Document) -> dict[str, Any]:
         "created_at": document.created_at,
         "updated_at": document.updated_at,
         "indexed_at": document.indexed_at,
+    }
+
+
+def archive_body(added: AddedArchive) -> dict[str, Any]:
+    """The documents of an archive and what was left out of it."""
+    return {
+        "documents": [document_body(document) for document in added.documents],
+        "skipped": [{"name": name, "reason": reason} for name, reason in added.skipped],
     }
 
 

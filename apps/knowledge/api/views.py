@@ -12,9 +12,10 @@ from rest_framework.response import Response
 from apps.knowledge import selectors
 from apps.knowledge.api import bodies
 from apps.knowledge.ingest import limits
+from apps.knowledge.ingest.bundle import is_bundle
 from apps.knowledge.ingest.sniff import too_large_sentence
 from apps.knowledge.models import Document
-from apps.knowledge.services import documents, knowledge_bases
+from apps.knowledge.services import archives, documents, knowledge_bases
 from parley.errors import Invalid, TooLarge
 from parley.tenancy import tenant_tx
 from parley.web.api import TenantAPIView, paginate, parse_body
@@ -22,6 +23,7 @@ from parley.web.api import TenantAPIView, paginate, parse_body
 _NO_FETCHING = (
     "Web pages cannot be fetched yet. Save the page as HTML or PDF and send it as “file”, or send “title” and “text”."
 )
+_ONE_BY_ONE = "A ZIP archive becomes many documents, so it takes no external id. Send its files one by one."
 
 
 class KnowledgeBaseList(TenantAPIView):
@@ -63,6 +65,8 @@ class KnowledgeBaseDetail(TenantAPIView):
 class DocumentList(TenantAPIView):
     """The documents of a knowledge base. POST adds one; it is indexed in the background.
 
+    A ZIP archive becomes one document per file inside; those that cannot be read failed, each with its reason.
+
     With an `external_id`, POST replaces the document that was sent by that name, and GET finds it.
     """
 
@@ -78,12 +82,13 @@ class DocumentList(TenantAPIView):
         found = selectors.list_documents(knowledge_base_id=base.id, external_id=external_id)
         return paginate(request, found, bodies.document_body)
 
-    @extend_schema(request=bodies.NewDocument, responses={201: bodies.DocumentBody})
+    @extend_schema(request=bodies.NewDocument, responses={201: bodies.DocumentOrArchive})
     def post(self, request: Request, knowledge_base_id: UUID) -> Response:
-        document = self._add(request, selectors.get_knowledge_base(knowledge_base_id).id)
-        return Response(bodies.document_body(document), status=status.HTTP_201_CREATED)
+        added = self._add(request, selectors.get_knowledge_base(knowledge_base_id).id)
+        body = bodies.document_body(added) if isinstance(added, Document) else bodies.archive_body(added)
+        return Response(body, status=status.HTTP_201_CREATED)
 
-    def _add(self, request: Request, knowledge_base_id: UUID) -> Document:
+    def _add(self, request: Request, knowledge_base_id: UUID) -> Document | archives.AddedArchive:
         fields = parse_body(bodies.NewDocument, request)
         if "url" in fields:
             raise Invalid(_NO_FETCHING, errors={"url": [_NO_FETCHING]})
@@ -97,10 +102,15 @@ class DocumentList(TenantAPIView):
             )
         if upload.size > limits.MAX_FILE_BYTES:
             raise TooLarge(too_large_sentence(upload.size))
+        content = upload.read()
+        if is_bundle(content):
+            if "external_id" in fields:
+                raise Invalid(_ONE_BY_ONE, errors={"external_id": [_ONE_BY_ONE]})
+            return archives.add_archive(knowledge_base_id=knowledge_base_id, content=content, **named)
         return documents.add_document(
             knowledge_base_id=knowledge_base_id,
             name=upload.name,
-            content=upload.read(),
+            content=content,
             media_type=upload.content_type,
             title=fields.get("title", ""),
             **named,

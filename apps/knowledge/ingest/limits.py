@@ -11,6 +11,8 @@ MAX_TABLE_COLUMNS = 100
 MAX_ARCHIVE_ENTRIES = 2_000
 MAX_ARCHIVE_BYTES = 200 * MEBIBYTE
 MAX_ARCHIVE_RATIO = 100
+# The files of one uploaded ZIP become documents in one transaction.
+MAX_BUNDLE_FILES = 500
 # Small, highly regular XML compresses beyond any ratio; below this size the ratio says nothing.
 RATIO_MATTERS_ABOVE_BYTES = 10 * MEBIBYTE
 

@@ -36,7 +36,7 @@ Format = Literal[
 
 READABLE = (
     "PDF, Word (.docx), PowerPoint (.pptx), Excel (.xlsx), rich text, EPUB, HTML, Markdown, CSV, JSON, e-mail (.eml), "
-    "plain text and pictures of text"
+    "plain text and pictures of text, or a ZIP of these"
 )
 
 _EXTENSIONS: dict[str, Format] = {
@@ -87,7 +87,7 @@ MEDIA_TYPES: dict[Format, str] = {
     "eml": "message/rfc822",
     "image": "image/*",
 }
-ACCEPTED_EXTENSIONS = tuple(_EXTENSIONS)
+ACCEPTED_EXTENSIONS = (*_EXTENSIONS, ".zip")
 _NAMES: dict[Format, str] = {
     "pdf": "a PDF",
     "docx": "a Word document",
@@ -104,6 +104,7 @@ _NAMES: dict[Format, str] = {
     "eml": "an e-mail",
     "image": "a picture",
 }
+_ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")
 _PICTURE_START = re.compile(
     rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8[79]a|II\*\x00|MM\x00\*|RIFF.{4}WEBP|BM.{4}\x00\x00\x00\x00", re.DOTALL
 )
@@ -153,7 +154,7 @@ def _require_agreement(found: Format, extension: str, name: str) -> None:
 def _binary_format(content: bytes) -> Format | None:
     if b"%PDF-" in content[:1024]:
         return "pdf"
-    if content.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+    if content.startswith(_ZIP_STARTS):
         return _zip_format(content)
     if content.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
         raise Unreadable(
@@ -167,12 +168,35 @@ def _binary_format(content: bytes) -> Format | None:
     return None
 
 
-def _zip_format(content: bytes) -> Format:
+def is_zip_of_files(content: bytes) -> bool:
+    """Whether bytes are a ZIP archive that is no document of an office program and no book."""
+    if not content.startswith(_ZIP_STARTS):
+        return False
+    try:
+        return _container_format(_names_in(content)) is None
+    except Unreadable:
+        return False
+
+
+def _names_in(content: bytes) -> set[str]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            names = {info.filename for info in archive.infolist()}
+            return {info.filename for info in archive.infolist()}
     except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, RuntimeError) as error:
         raise Unreadable("The file is damaged: its archive cannot be opened. Save it again and upload it.") from error
+
+
+def _zip_format(content: bytes) -> Format:
+    found = _container_format(_names_in(content))
+    if found is None:
+        raise Unreadable(
+            "This is a ZIP archive inside another file or sent as one document. Unpack it and upload its files."
+        )
+    return found
+
+
+def _container_format(names: set[str]) -> Format | None:
+    """Which document is kept in a ZIP container of these names; None for an archive of files."""
     if "word/document.xml" in names or ("[Content_Types].xml" in names and any(n.startswith("word/") for n in names)):
         return "docx"
     if "ppt/presentation.xml" in names:
@@ -181,9 +205,11 @@ def _zip_format(content: bytes) -> Format:
         return "epub"
     if "xl/workbook.bin" in names:
         raise Unreadable("Binary Excel workbooks (.xlsb) are not read. Save the file as .xlsx and upload that.")
-    if any(name.startswith("xl/") for name in names):
+    if ("[Content_Types].xml" in names and any(name.startswith("xl/") for name in names)) or "xl/workbook.xml" in names:
         return "xlsx"
-    raise Unreadable(f"ZIP archives are not opened. Unpack it and upload the files inside. Parley reads {READABLE}.")
+    if "content.xml" in names and "mimetype" in names:
+        raise Unreadable("OpenDocument files are not read yet. Save the file as .docx, .xlsx or PDF and upload that.")
+    return None
 
 
 def _text_format(content: bytes, extension: str) -> Format:

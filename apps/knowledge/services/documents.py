@@ -7,7 +7,7 @@ import re
 from pathlib import PurePosixPath
 from uuid import UUID
 
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
 from apps.knowledge.enums import DocumentStatus
@@ -15,7 +15,7 @@ from apps.knowledge.ingest import limits
 from apps.knowledge.ingest.blocks import Unreadable
 from apps.knowledge.ingest.sniff import MEDIA_TYPES, sniff, too_large_sentence
 from apps.knowledge.models import Document, DocumentVersion, KnowledgeBase, OriginalFile
-from apps.knowledge.policies import require_may_retry
+from apps.knowledge.policies import NO_CONTENT, require_may_retry
 from apps.knowledge.selectors import get_document
 from apps.knowledge.services.external import Metadata, checked_external_id, checked_metadata
 from apps.knowledge.services.index_rows import delete_chunks, hide_document
@@ -34,6 +34,7 @@ def add_document(
     knowledge_base_id: UUID,
     name: str,
     content: bytes,
+    folder: str = "",
     media_type: str | None = None,
     title: str = "",
     external_id: str = "",
@@ -44,14 +45,14 @@ def add_document(
     A file of a name that exists already becomes that document's next version: the old text is found until the
     new one is indexed. With an `external_id` that name decides instead: sent again it becomes the next version,
     and unchanged content only takes over the `metadata` (None leaves it as it is). `media_type` is what the
-    sender claims and is not believed; the content decides.
+    sender claims and is not believed; the content decides. A `folder` is shown before the name.
 
     Safe to repeat: equal content never makes a second document. Raises `NotFound`; `TooLarge`; `Invalid` for
     files that are not read; `Conflict` when the same content is there already.
     """
     if len(content) > limits.MAX_FILE_BYTES:
         raise TooLarge(too_large_sentence(len(content)))
-    name = clean_name(name)
+    name = clean_name(name, folder)
     try:
         media_type = MEDIA_TYPES[sniff(content, name)]
     except Unreadable as problem:
@@ -106,11 +107,50 @@ def add_text(
     )
 
 
-def clean_name(name: str) -> str:
-    """The last part of a path, printable, with its extension kept when it has to be cut."""
+def add_unreadable(
+    *, knowledge_base_id: UUID, name: str, size: int, sentence: str, folder: str = "", content: bytes | None = None
+) -> Document:
+    """Show a file of `size` bytes that cannot be read as a failed document with the reason.
+
+    With its `content` it can be tried again; without, only uploaded again. Safe to repeat. Raises `NotFound`,
+    and `Conflict` where that would hide a document of the same name or content.
+    """
+    base = _lock_base(knowledge_base_id)
+    name = clean_name(name, folder)
+    mark = content if content is not None else f"{name}:{size}".encode()
+    digest = hashlib.sha256(mark).hexdigest()
+    if content is None:
+        digest = (NO_CONTENT + digest)[: len(digest)]
+    alive = Document.objects.filter(knowledge_base=base, deleted_at=None)
+    known: Document | None = alive.filter(Q(name=name) | Q(content_hash=digest)).first()
+    if known is not None:
+        if known.status == DocumentStatus.FAILED and known.content_hash == digest:
+            return known
+        raise Conflict(f"{sentence} “{known.name}” stays as it is.", document_id=str(known.id))
+    document: Document = Document.objects.create(
+        knowledge_base=base,
+        name=name,
+        media_type="application/octet-stream",
+        size_bytes=size,
+        content_hash=digest,
+        status=DocumentStatus.FAILED,
+        error=sentence[:500],
+    )
+    _store_version(document, content or b"")
+    record(action="document.added", target=document, after={"name": name, "size_bytes": size, "error": sentence[:500]})
+    return document
+
+
+def clean_name(name: str, folder: str = "") -> str:
+    """The last part of a path, printable, with its extension kept when it has to be cut; below a `folder` if
+    there is room for one.
+    """
     shown = _UNPRINTABLE.sub("", PurePosixPath(name.replace("\\", "/")).name).strip() or "untitled.txt"
     suffix = PurePosixPath(shown).suffix[:12]
-    return shown if len(shown) <= _MAX_NAME else shown[: _MAX_NAME - len(suffix)] + suffix
+    if len(shown) > _MAX_NAME:
+        return shown[: _MAX_NAME - len(suffix)] + suffix
+    above = _UNPRINTABLE.sub("", folder).strip("/ ")
+    return f"{above}/{shown}"[-_MAX_NAME:].lstrip("/") if above else shown
 
 
 def retry_document(*, document_id: UUID) -> Document:
@@ -125,9 +165,11 @@ def retry_document(*, document_id: UUID) -> Document:
 
 def retry_failed_documents(*, knowledge_base_id: UUID) -> int:
     """Retry every failed document of a knowledge base; returns how many."""
-    failed = Document.objects.filter(
-        knowledge_base_id=knowledge_base_id, deleted_at=None, status=DocumentStatus.FAILED
-    ).values_list("id", flat=True)
+    failed = (
+        Document.objects.filter(knowledge_base_id=knowledge_base_id, deleted_at=None, status=DocumentStatus.FAILED)
+        .exclude(content_hash__startswith=NO_CONTENT)
+        .values_list("id", flat=True)
+    )
     ids = list(failed)
     for document_id in ids:
         retry_document(document_id=document_id)
@@ -209,6 +251,13 @@ def _store(document: Document, content: bytes) -> None:
     is_new = document.version_number == 1
     _queue(document)
     document.save()
+    _store_version(document, content)
+    after = {"name": document.name, "size_bytes": document.size_bytes, "version": document.version_number}
+    record(action="document.added" if is_new else "document.replaced", target=document, after=after)
+    enqueue("knowledge.index_document", document_id=str(document.id))
+
+
+def _store_version(document: Document, content: bytes) -> None:
     version: DocumentVersion = DocumentVersion.objects.create(
         document=document,
         number=document.version_number,
@@ -220,9 +269,6 @@ def _store(document: Document, content: bytes) -> None:
     # Only the latest original is kept: it is what a retry reads.
     OriginalFile.objects.filter(document_version__document=document).delete()
     OriginalFile.objects.create(document_version=version, content=content)
-    after = {"name": document.name, "size_bytes": document.size_bytes, "version": document.version_number}
-    record(action="document.added" if is_new else "document.replaced", target=document, after=after)
-    enqueue("knowledge.index_document", document_id=str(document.id))
 
 
 def _queue(document: Document) -> None:

@@ -12,11 +12,13 @@ from django.shortcuts import redirect, render
 from django_htmx.http import HttpResponseClientRefresh
 
 from apps.knowledge import selectors
+from apps.knowledge.enums import DocumentStatus
 from apps.knowledge.ingest import limits
+from apps.knowledge.ingest.bundle import is_bundle
 from apps.knowledge.ingest.sniff import too_large_sentence
 from apps.knowledge.models import KnowledgeBase
 from apps.knowledge.policies import is_unfinished
-from apps.knowledge.services import documents
+from apps.knowledge.services import archives, documents
 from apps.knowledge.ui import presenting
 from apps.knowledge.ui.forms import TextForm
 from apps.knowledge.ui.views.bases import DOCUMENTS_PER_PAGE, base_context
@@ -26,6 +28,7 @@ from parley.web.forms import add_problem
 
 CHUNKS_PER_PAGE = 50
 _MAX_FILES = 100
+_MAX_REASONS = 10
 
 
 @tenant_page({"POST": "knowledge.edit"})
@@ -44,18 +47,33 @@ def document_add(request: TenantRequest, base_id: UUID) -> HttpResponse:
     return redirect("knowledge:base_detail", tenant_slug=request.tenant.slug, base_id=base.id)
 
 
-def _add_upload(request: TenantRequest, base: KnowledgeBase, upload: UploadedFile[bytes]) -> bool:
+def _add_upload(request: TenantRequest, base: KnowledgeBase, upload: UploadedFile[bytes]) -> int:
+    """How many documents came of one chosen file."""
     name = upload.name or ""
     try:
         if (upload.size or 0) > limits.MAX_FILE_BYTES:
             raise TooLarge(too_large_sentence(upload.size or 0))
-        documents.add_document(
-            knowledge_base_id=base.id, name=name, content=upload.read(), media_type=upload.content_type
-        )
+        content = upload.read()
+        if is_bundle(content):
+            return _add_archive(request, base, content)
+        documents.add_document(knowledge_base_id=base.id, name=name, content=content, media_type=upload.content_type)
     except Problem as problem:
         messages.error(request, f"{documents.clean_name(name)}: {problem.detail}")
-        return False
-    return True
+        return 0
+    return 1
+
+
+def _add_archive(request: TenantRequest, base: KnowledgeBase, content: bytes) -> int:
+    added = archives.add_archive(knowledge_base_id=base.id, content=content)
+    for path, reason in added.skipped[:_MAX_REASONS]:
+        messages.warning(request, f"{path}: {reason}")
+    if (more := len(added.skipped) - _MAX_REASONS) > 0:
+        messages.warning(request, f"{more} more files of the archive were left out for like reasons.")
+    failed = sum(document.status == DocumentStatus.FAILED for document in added.documents)
+    if failed:
+        noun = "file of the archive" if failed == 1 else "files of the archive"
+        messages.warning(request, f"{failed} {noun} cannot be read; the list says why.")
+    return len(added.documents) - failed
 
 
 @tenant_page({"POST": "knowledge.edit"})
