@@ -246,6 +246,8 @@ CELERY_TASK_DEFAULT_QUEUE = "jobs"
 # Sweeps and ticks beside the two classes of work: a worker takes from the three in turn.
 CELERY_TASK_QUEUES = [Queue(name, Exchange(""), routing_key=name) for name in ("jobs", "work.interactive", "work.bulk")]
 CELERY_WORKER_MAX_TASKS_PER_CHILD = 500
+# A killed child keeps its slot this many seconds, in case its result is still under way. We keep no results.
+CELERY_WORKER_LOST_WAIT = 0.5
 # How long a killed worker's job waits (renewed four times as often), and what one job may take of memory.
 PARLEY_JOB_LEASE_SECONDS = env.number("PARLEY_JOB_LEASE_SECONDS", 30)
 PARLEY_JOB_MAX_MEMORY_MB = env.number("PARLEY_JOB_MAX_MEMORY_MB", 2048)
