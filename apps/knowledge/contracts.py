@@ -1,16 +1,58 @@
 """What other apps may hold of the knowledge app: frozen values, no tables, no framework."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import Literal
 from uuid import UUID
 
 MAX_SEARCH_RESULTS = 50
+MIN_CANDIDATES, MAX_CANDIDATES = 10, 200
+
+RerankKind = Literal["none", "local"]
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalSettings:
+    """How a knowledge base is searched.
+
+    `vector_weight` is the share of meaning against words in [0, 1], None for the weight that suits most bases.
+    Each of the two ways proposes `candidate_count` passages. Passages below `min_relevance` in [0, 1] are not
+    found at all: "nothing found" is an answer. `removes_repeats` leaves out what a better passage says already;
+    `diversity` in [0, 1] spreads the results over subjects; `rerank` puts the best candidates in order once more.
+    """
+
+    vector_weight: float | None = None
+    candidate_count: int = 60
+    min_relevance: float = 0.0
+    removes_repeats: bool = True
+    diversity: float = 0.0
+    rerank: RerankKind = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a passage stands where it does.
+
+    Ranks count from 1 and are None when that way of looking did not propose the passage. `word_score` has no upper
+    end, `similarity` is a cosine, `fused` and `rerank` lie in [0, 1]; `relevance` is what the threshold is held
+    against.
+    """
+
+    word_rank: int | None
+    word_score: float | None
+    vector_rank: int | None
+    similarity: float | None
+    fused: float
+    rerank: float | None
+    relevance: float
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """One chunk that was found. `score` is the fused rank, 1.0 for a passage that leads both lists.
+    """One chunk that was found. `score` in [0, 1] orders the results of one question and compares with no other.
 
-    `similarity` is the cosine of question and passage (-1 to 1), None when only the words matched;
+    `similarity` is the cosine of question and passage (-1 to 1), None when the question had no vector;
     `matches_words` says whether a word of the question stands in it.
     """
 
@@ -25,3 +67,4 @@ class Passage:
     headings: tuple[str, ...]
     similarity: float | None = None
     matches_words: bool = False
+    explanation: Explanation | None = None

@@ -14,7 +14,6 @@ from django.db import connection
 from apps.knowledge import selectors
 from apps.knowledge.ingest.chunk import ChunkDraft
 from apps.knowledge.retrieval import vectors
-from apps.knowledge.retrieval.fusion import fuse
 from apps.knowledge.retrieval.literals import halfvec_literal
 from apps.knowledge.retrieval.region import Region
 from apps.knowledge.retrieval.vectors import find_by_vector
@@ -94,7 +93,7 @@ def test_without_the_embedder_the_words_decide(
     def away(**kwargs: Any) -> list[list[float]]:
         raise Unavailable("The embedder is away.")
 
-    monkeypatch.setattr(selectors.embeddings, "embed", away)
+    monkeypatch.setattr("apps.knowledge.retrieval.search.embeddings.embed", away)
     found = _find(tenant_a, guide, "declined card")
     assert [passage.headings[-1] for passage in found] == ["Error codes"]
     assert found[0].similarity is None
@@ -160,14 +159,8 @@ def test_search_needs_few_queries(
     for number in range(6):
         index(tenant_a, add(tenant_a, base, f"{number}.md", f"# Note {number}\n\nZebra number {number}.".encode()))
         if number in (0, 5):
-            with django_assert_max_num_queries(14):
+            with django_assert_max_num_queries(17):
                 assert len(_find(tenant_a, base, "zebra", limit=10)) == number + 1
-
-
-def test_fusion_prefers_what_both_lists_hold() -> None:
-    fused = fuse([["a", "b", "c"], ["b", "d"]])
-    assert list(fused) == ["b", "a", "d", "c"]
-    assert fuse([["x"], ["x"]]) == {"x": 1.0}
 
 
 # -- T-13: true neighbours for every size of tenant ---------------------------------

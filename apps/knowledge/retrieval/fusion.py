@@ -1,20 +1,38 @@
-"""Reciprocal rank fusion (Cormack, Clarke, Büttcher, SIGIR 2009): ranks compare where scores do not."""
+"""One order out of two: scores by words and by meaning, made comparable and weighed.
+
+A convex combination of scores keeps what ranks throw away, namely by how much the first is better than the
+second (Bruch, Gai, Ingber, "An Analysis of Fusion Functions for Hybrid Retrieval", TOIS 2023). Each list is
+scaled by the most it reached for this question and by the least it could ever reach, which is 0 for both: a
+passage without any word of the question, and one at a right angle to it. (Below a right angle nothing is
+relevant, so -1, the least a cosine can be, would only press the useful part of the scale together.)
+"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping
 from typing import TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
 
-RANK_CONSTANT = 60
+# Flat between .3 and .6 on all four public sets (docs/performance.md); see docs/decisions/0005-fusion.md.
+DEFAULT_VECTOR_WEIGHT = 0.45
 
 
-def fuse(rankings: Sequence[Sequence[Key]]) -> dict[Key, float]:
-    """Sum of 1 / (60 + rank) over the lists, scaled so that leading every list is 1.0; best first."""
-    scores: dict[Key, float] = {}
-    for ranking in rankings:
-        for rank, key in enumerate(ranking, start=1):
-            scores[key] = scores.get(key, 0.0) + 1.0 / (RANK_CONSTANT + rank)
-    best = len(rankings) / (RANK_CONSTANT + 1)
-    return {key: score / best for key, score in sorted(scores.items(), key=lambda item: -item[1])}
+def fuse(words: Mapping[Key, float], similarities: Mapping[Key, float], *, vector_weight: float) -> dict[Key, float]:
+    """Fused scores in [0, 1], best first; 1.0 leads both lists. What a list does not hold counts 0 there.
+
+    `vector_weight` in [0, 1] is the share of meaning. An empty list takes no part: the other decides alone.
+    """
+    if not words or not similarities:
+        vector_weight = 1.0 if similarities else 0.0
+    by_words, by_meaning = _scaled(words), _scaled(similarities)
+    fused = {
+        key: (1.0 - vector_weight) * by_words.get(key, 0.0) + vector_weight * by_meaning.get(key, 0.0)
+        for key in dict.fromkeys([*words, *similarities])
+    }
+    return dict(sorted(fused.items(), key=lambda item: -item[1]))
+
+
+def _scaled(scores: Mapping[Key, float]) -> dict[Key, float]:
+    most = max(scores.values(), default=0.0)
+    return {key: max(0.0, score) / most if most > 0 else 0.0 for key, score in scores.items()}

@@ -1,0 +1,103 @@
+"""The passages that are considered for a question, with their scores by words and by meaning.
+
+Words and meaning each propose some; what stands right beside the best of them is considered too, because the
+answer often does. A missing similarity is looked up, so that the fusion compares true values; a missing word
+score counts 0, which it nearly is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Q, QuerySet, Sum
+from django.db.models.functions import Coalesce
+
+from apps.knowledge.enums import IndexState
+from apps.knowledge.models import Chunk, SearchIndex
+from apps.knowledge.retrieval.evidence import Place
+from apps.knowledge.retrieval.region import Region
+from apps.knowledge.retrieval.sketches import find_by_sketch
+from apps.knowledge.retrieval.vectors import find_by_vector
+from apps.knowledge.retrieval.words import find_by_words
+
+# Up to so many passages before and after a promising one.
+_REACH = 2
+_SIMILARITIES = """
+SELECT chunk_id, -(embedding <#> %(vector)s::halfvec) FROM {rows} AS rows
+WHERE dimensions = {dimensions} AND chunk_id = ANY(%(chunks)s)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Scores by chunk, best first in each; `proposed` holds the cosines of those that meaning itself proposed."""
+
+    words: dict[UUID, float]
+    proposed: dict[UUID, float]
+    similarities: dict[UUID, float]
+
+
+def live_region(base_ids: Sequence[UUID]) -> Region:
+    """What can be found in these bases now."""
+    indexes = SearchIndex.objects.filter(knowledge_base_id__in=base_ids, state=IndexState.ACTIVE).annotate(
+        total=Coalesce(Sum("documents__chunk_count"), 0)
+    )
+    found = list(indexes.values_list("id", "total"))
+    return Region(tuple(index_id for index_id, _ in found), total=sum(total for _, total in found))
+
+
+def find_candidates(*, region: Region, question: str, vector: str | None, limit: int) -> Candidates:
+    """At most `limit` passages by words and `limit` by meaning. Inside the caller's tenant transaction.
+
+    `vector` is the question's as a halfvec literal; None when there is no embedder.
+    """
+    words = {hit.chunk_id: hit.score for hit in find_by_words(region=region, query=question, limit=limit)}
+    nearest = find_by_vector(region=region, vector=vector, limit=limit) if vector is not None and region.total else []
+    nearest = [*nearest, *find_by_sketch(region=region, question=question, limit=limit)]
+    proposed = {hit.chunk_id: hit.similarity for hit in sorted(nearest, key=lambda hit: -hit.similarity)}
+    unknown = [key for key in words if key not in proposed]
+    return Candidates(words, proposed, proposed | similarities_of(region=region, chunk_ids=unknown, vector=vector))
+
+
+def similarities_of(*, region: Region, chunk_ids: Sequence[UUID], vector: str | None) -> dict[UUID, float]:
+    """The cosines of some passages with the question, for those that have a vector already."""
+    if not chunk_ids or vector is None:
+        return {}
+    statement = _SIMILARITIES.format(rows=region.rows_of("knowledge_chunkvector"), dimensions=region.dimensions)
+    with connection.cursor() as cursor:
+        cursor.execute(statement, region.parameters | {"vector": vector, "chunks": list(chunk_ids)})
+        return {chunk_id: float(similarity) for chunk_id, similarity in cursor.fetchall()}
+
+
+def places_of(chunk_ids: Sequence[UUID]) -> dict[UUID, Place]:
+    """Where passages stand; those that may not be found any more are left out."""
+    rows = _findable().filter(id__in=chunk_ids).values_list("id", "document_id", "ordinal")
+    return {key: Place(document_id, ordinal) for key, document_id, ordinal in rows}
+
+
+def neighbours_of(*, region: Region, places: Sequence[Place]) -> dict[UUID, Place]:
+    """The passages up to two places before and after these, in the same documents."""
+    if not places:
+        return {}
+    near = [
+        Q(document_id=place.document, ordinal__range=(place.ordinal - _REACH, place.ordinal + _REACH))
+        for place in places
+    ]
+    valid = Q(valid_to=None)
+    if region.revision is not None:
+        valid = Q(valid_from__lte=region.revision) & (valid | Q(valid_to__gt=region.revision))
+    rows = _findable().filter(reduce(or_, near), valid, search_index_id__in=region.search_index_ids)
+    return {
+        key: Place(document_id, ordinal)
+        for key, document_id, ordinal in rows.values_list("id", "document_id", "ordinal")
+    }
+
+
+def _findable() -> QuerySet[Chunk]:
+    chunks: QuerySet[Chunk] = Chunk.objects.filter(is_enabled=True, document__deleted_at=None)
+    return chunks

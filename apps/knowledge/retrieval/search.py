@@ -1,0 +1,139 @@
+"""The one search that everything uses: propose, fuse, put in order, leave out, explain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from apps.gateway.services import embeddings
+from apps.knowledge.contracts import MAX_SEARCH_RESULTS, Explanation, Passage, RetrievalSettings
+from apps.knowledge.models import Chunk
+from apps.knowledge.retrieval.candidates import (
+    Candidates,
+    find_candidates,
+    live_region,
+    neighbours_of,
+    places_of,
+    similarities_of,
+)
+from apps.knowledge.retrieval.evidence import Place, with_evidence
+from apps.knowledge.retrieval.fusion import DEFAULT_VECTOR_WEIGHT, fuse
+from apps.knowledge.retrieval.region import Region
+from apps.knowledge.retrieval.variety import without_repeats
+from apps.knowledge.retrieval.words import MAX_QUERY_CHARS
+from parley.errors import Invalid, Problem
+from parley.llm import LlmError
+from parley.tenancy import tenant_tx
+
+log = structlog.get_logger(__name__)
+
+# Repeats are looked for among this many times the wanted passages: a text that stands in three documents leaves
+# enough others.
+_READ_PER_RESULT = 3
+# The neighbours of this many are considered as well.
+_WITH_NEIGHBOURS = 10
+
+
+def search(
+    *, knowledge_base_ids: Sequence[UUID], query: str, limit: int = 8, settings: RetrievalSettings | None = None
+) -> list[Passage]:
+    """The passages of these knowledge bases that fit a question best, best first.
+
+    Words and meaning are looked up separately and their scores fused. Unknown bases are ignored. Without an
+    embedder the words alone decide. Call it without a transaction and with an ambient tenant: the question is
+    embedded first, then one transaction reads. Raises `Invalid` for a question that is empty or too long.
+    """
+    question = " ".join(query.split())
+    if not question:
+        raise Invalid("Write what to search for.", errors={"query": ["Write what to search for."]})
+    if len(question) > MAX_QUERY_CHARS:
+        sentence = f"A question may have {MAX_QUERY_CHARS:,} characters at most."
+        raise Invalid(sentence, errors={"query": [sentence]})
+    limit = max(1, min(limit, MAX_SEARCH_RESULTS))
+    if not knowledge_base_ids:
+        return []
+    vector = _embed(question)
+    with tenant_tx():
+        return _search(list(knowledge_base_ids), question, vector, limit, settings or RetrievalSettings())
+
+
+def _embed(question: str) -> str | None:
+    try:
+        (vector,) = embeddings.embed(texts=[question], kind="query")
+    except (LlmError, Problem) as problem:
+        log.warning("search.without_vectors", error=type(problem).__name__)
+        return None
+    return "[" + ",".join(f"{value:.6f}" for value in vector) + "]"
+
+
+def _search(
+    base_ids: list[UUID], question: str, vector: str | None, limit: int, settings: RetrievalSettings
+) -> list[Passage]:
+    region = live_region(base_ids)
+    found = find_candidates(region=region, question=question, vector=vector, limit=max(limit, settings.candidate_count))
+    weight = DEFAULT_VECTOR_WEIGHT if settings.vector_weight is None else settings.vector_weight
+    fused = fuse(found.words, found.similarities, vector_weight=weight)
+    found, places = _with_neighbours(region, found, fused, vector)
+    fused = fuse(found.words, found.similarities, vector_weight=weight)
+    ordered = with_evidence(fused, places)
+    chunks = _read(list(ordered)[: _READ_PER_RESULT * limit])
+    ranked = [key for key in ordered if key in chunks]
+    if settings.removes_repeats:
+        ranked = without_repeats(ranked, lambda key: chunks[key].text, limit=limit)
+    return [_passage(chunks[key], ordered[key], _explained(key, found, fused.get(key, 0.0))) for key in ranked[:limit]]
+
+
+def _with_neighbours(
+    region: Region, found: Candidates, fused: Mapping[UUID, float], vector: str | None
+) -> tuple[Candidates, dict[UUID, Place]]:
+    """The candidates and what stands beside the best of them, with all their places."""
+    places = places_of(list(fused))
+    best = [places[key] for key in list(fused)[:_WITH_NEIGHBOURS] if key in places]
+    beside = {key: place for key, place in neighbours_of(region=region, places=best).items() if key not in places}
+    similarities = similarities_of(region=region, chunk_ids=list(beside), vector=vector)
+    beside = {key: place for key, place in beside.items() if key in similarities}
+    return Candidates(found.words, found.proposed, found.similarities | similarities), places | beside
+
+
+def _read(chunk_ids: Sequence[UUID]) -> dict[UUID, Any]:
+    return {chunk.id: chunk for chunk in Chunk.objects.filter(id__in=chunk_ids).select_related("document")}
+
+
+def _explained(key: UUID, found: Candidates, fused: float) -> Explanation:
+    return Explanation(
+        word_rank=_rank(key, found.words),
+        word_score=_rounded(found.words.get(key)),
+        vector_rank=_rank(key, found.proposed),
+        similarity=_rounded(found.similarities.get(key)),
+        fused=round(fused, 4),
+        rerank=None,
+        relevance=0.0,
+    )
+
+
+def _rank(key: UUID, scores: dict[UUID, float]) -> int | None:
+    return list(scores).index(key) + 1 if key in scores else None
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def _passage(chunk: Any, score: float, explanation: Explanation) -> Passage:
+    return Passage(
+        chunk_id=chunk.id,
+        document_id=chunk.document_id,
+        document_version_id=chunk.document_version_id,
+        knowledge_base_id=chunk.knowledge_base_id,
+        title=chunk.document.shown_title,
+        text=chunk.text,
+        score=round(score, 4),
+        location=chunk.location,
+        headings=tuple(chunk.headings),
+        similarity=explanation.similarity,
+        matches_words=explanation.word_rank is not None,
+        explanation=explanation,
+    )
