@@ -15,7 +15,8 @@ import pypdfium2.raw as raw
 from PIL.Image import Image
 
 from apps.knowledge.ingest import limits, ocr
-from apps.knowledge.ingest.blocks import BlockBuilder, ExtractedDocument, Unreadable
+from apps.knowledge.ingest.blocks import BlockBuilder, ExtractedDocument, Unreadable, table_text
+from apps.knowledge.ingest.formats.pdf_tables import Span, find_tables, span
 
 _DIGITS = re.compile(r"\d+")
 _BULLET = re.compile(r"^(?:[•‣▪·●○◦■\u2013*-]|\(?\d{1,2}[.)]|\(?[a-z][.)])\s+\S")
@@ -36,7 +37,10 @@ _MARGIN = 0.065
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """One printed line; `size` is the height of its type, `top` its edge above the page's foot (points)."""
+    """One printed line; `size` is the height of its type, `top` its edge above the page's foot (points).
+
+    A table stands in the place of its lines: then it has `rows` and no text.
+    """
 
     text: str
     page: int
@@ -44,6 +48,7 @@ class _Line:
     is_bold: bool
     top: float
     is_marginal: bool
+    rows: tuple[tuple[str, ...], ...] = ()
 
 
 def read_pdf(content: bytes) -> ExtractedDocument:
@@ -110,7 +115,7 @@ def _shown_numbers(numbers: list[int]) -> str:
 
 def _is_text(lines: list[_Line]) -> bool:
     """Whether a page's text can be meant for reading: a broken text layer says signs that no language has."""
-    letters = "".join(line.text for line in lines)
+    letters = "".join(line.text + "".join(map("".join, line.rows)) for line in lines)
     return bool(letters) and len(_NO_LETTERS.findall(letters)) < _BROKEN_SHARE * len(letters)
 
 
@@ -181,13 +186,23 @@ def _lines(text_page: pdfium.PdfTextPage, page: int, height: float) -> Iterator[
     text = text_page.get_text_range(errors="replace")
     probe = _Probe(text_page)
     offset = 0
+    lines: list[_Line] = []
+    spans: list[Span] = []
     for line in text.split("\n"):
         start = offset + len(line) - len(line.lstrip())
         offset += len(line) + 1
         shown = line.replace("\ufffe", "").replace("\x02", "").strip()
         if shown:
             size, is_bold, top = probe.measure(start)
-            yield _Line(shown, page, size, is_bold, top, not low < top < high)
+            lines.append(_Line(shown, page, size, is_bold, top, not low < top < high))
+            spans.append(span(line.strip(), start, top, size, probe.place))
+    position = 0
+    for table in find_tables(spans):
+        yield from lines[position : table.first]
+        first = lines[table.first]
+        yield _Line("", page, first.size, False, first.top, False, tuple(map(tuple, table.rows)))
+        position = table.end
+    yield from lines[position:]
 
 
 class _Probe:
@@ -208,6 +223,14 @@ class _Probe:
         is_bold = bool(length and _BOLD_NAME.search(self._name.value))
         is_bold = is_bold or raw.FPDFText_GetFontWeight(self._page, char) >= _BOLD_WEIGHT
         return round(abs(self._box.top - self._box.bottom), 1), is_bold, self._box.top
+
+    def place(self, text_index: int) -> tuple[float, float, float] | None:
+        """Left edge, right edge and height of the type of one letter."""
+        char = raw.FPDFText_GetCharIndexFromTextIndex(self._page, text_index)
+        if char < 0 or not raw.FPDFText_GetLooseCharBox(self._page, char, self._box):
+            return None
+        box = self._box
+        return box.left, box.right, abs(box.top - box.bottom)
 
 
 def _without_running_lines(pages: list[list[_Line]]) -> list[list[_Line]]:
@@ -257,6 +280,10 @@ class _Structure:
                     self._add_headings(list(group))
                     continue
                 for line in group:
+                    if line.rows:
+                        self._close(paragraph)
+                        self._builder.add("table", table_text([list(row) for row in line.rows]), line.page)
+                        continue
                     if paragraph and self._begins_block(paragraph, line):
                         self._close(paragraph)
                     paragraph.append(line)
