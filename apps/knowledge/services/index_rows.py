@@ -199,6 +199,15 @@ def hide_document(document_id: UUID) -> None:
     _delete([statement for table, statement in _DELETE_BY_DOCUMENT.items() if table != "knowledge_chunk"], document_id)
 
 
+def hide_documents(document_ids: Sequence[UUID]) -> None:
+    """`hide_document` for many, in as many statements as for one."""
+    with connection.cursor() as cursor:
+        for table, statement in _DELETE_BY_DOCUMENT.items():
+            if table != "knowledge_chunk":
+                statement = statement.replace("document_id = %s", "document_id = ANY(%s)")
+                cursor.execute(statement, [require_tenant_id(), list(document_ids)])
+
+
 def delete_chunks(document_id: UUID) -> None:
     """Remove every chunk of a document, findable or not."""
     _delete(_DELETE_BY_DOCUMENT.values(), document_id)
