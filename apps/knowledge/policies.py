@@ -25,3 +25,14 @@ def require_may_retry(document: Document) -> None:
 def is_unfinished(document: Document) -> bool:
     """Whether its status will change by itself."""
     return document.status in UNFINISHED
+
+
+def may_edit_chunks(document: Document) -> bool:
+    """Whether its chunks can be changed by hand: while it is indexed they are about to be replaced."""
+    return document.status not in UNFINISHED
+
+
+def require_may_edit_chunks(document: Document) -> None:
+    """The twin of `may_edit_chunks`. Raises `Conflict`."""
+    if not may_edit_chunks(document):
+        raise Conflict(f"“{document.name}” is being indexed. Change its chunks when that is finished.")

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from apps.knowledge.enums import UNFINISHED, DocumentStatus, IndexState
-from apps.knowledge.models import Chunk, Document, KnowledgeBase, Source, SourcePage, SourceRun
+from apps.knowledge.models import Chunk, Document, DocumentVersion, KnowledgeBase, OriginalFile
 from apps.knowledge.retrieval.search import search
 from parley.errors import NotFound
 
 __all__ = [
-    "count_source_documents",
-    "find_last_runs",
     "find_ordinal",
-    "find_page",
+    "get_chunk",
     "get_document",
     "get_knowledge_base",
-    "get_source",
+    "get_original",
+    "get_version",
     "list_chunks",
+    "list_chunks_of_version",
     "list_documents",
     "list_knowledge_bases",
-    "list_source_runs",
-    "list_sources",
+    "list_versions",
     "search",
 ]
 
@@ -77,55 +75,70 @@ def get_document(document_id: UUID, *, for_update: bool = False) -> Document:
     return document
 
 
-def list_sources(*, knowledge_base_id: UUID) -> QuerySet[Source]:
-    """The sources of a knowledge base, newest first."""
-    sources: QuerySet[Source] = Source.objects.filter(knowledge_base_id=knowledge_base_id).order_by("-id")
-    return sources
-
-
-def get_source(source_id: UUID, *, for_update: bool = False) -> Source:
-    """A source with its knowledge base, locked if asked. Raises `NotFound`."""
-    sources: QuerySet[Source] = Source.objects.select_related("knowledge_base")
-    if for_update:
-        sources = sources.select_for_update(of=("self",))
-    source = sources.filter(id=source_id).first()
-    if source is None:
-        raise NotFound("There is no such source.")
-    return source
-
-
-def list_source_runs(*, source_id: UUID) -> QuerySet[SourceRun]:
-    """The syncs of a source, newest first."""
-    runs: QuerySet[SourceRun] = SourceRun.objects.filter(source_id=source_id).order_by("-id")
-    return runs
-
-
-def find_last_runs(source_ids: Sequence[UUID]) -> dict[UUID, SourceRun]:
-    """The latest sync of each source that has one."""
-    runs = SourceRun.objects.filter(source_id__in=source_ids).order_by("source_id", "-id").distinct("source_id")
-    return {run.source_id: run for run in runs}
-
-
-def count_source_documents(source_ids: Sequence[UUID]) -> dict[UUID, int]:
-    """How many documents each source holds now."""
-    held = Document.objects.filter(source_id__in=source_ids, deleted_at=None)
-    counted = held.values("source_id").annotate(number=Count("id")).values_list("source_id", "number")
-    return dict(counted)
-
-
-def find_page(*, source_id: UUID, address: str = "") -> SourcePage | None:
-    """The page of a source with this address as its own, or the one it was first asked for."""
-    pages: QuerySet[SourcePage] = SourcePage.objects.filter(source_id=source_id).select_related("document")
-    found = pages.filter(address=address) if address else pages.order_by("depth", "id")
-    return found.first()
-
-
 def list_chunks(*, document_id: UUID) -> QuerySet[Chunk]:
     """The chunks that a document has now in its base's active index, in reading order."""
     chunks: QuerySet[Chunk] = Chunk.objects.filter(
         document_id=document_id, valid_to=None, search_index__state=IndexState.ACTIVE
     ).order_by("ordinal", "edition")
     return chunks
+
+
+def list_chunks_of_version(*, document_version_id: UUID) -> QuerySet[Chunk]:
+    """The chunks that a version had last, in reading order, whether or not they can be found now."""
+    written = Chunk.objects.filter(document_version_id=document_version_id)
+    # All of a version ends together; what an editor replaced ended before.
+    newest = (
+        written.values("search_index_id")
+        .annotate(ended=Max("valid_to"), live=Count("id", filter=Q(valid_to=None)))
+        .order_by("-live", "-search_index_id")
+        .first()
+    )
+    if newest is None:
+        nothing: QuerySet[Chunk] = Chunk.objects.none()
+        return nothing
+    chunks: QuerySet[Chunk] = written.filter(
+        search_index_id=newest["search_index_id"], valid_to=None if newest["live"] else newest["ended"]
+    ).order_by("ordinal", "edition")
+    return chunks
+
+
+def list_versions(*, document_id: UUID) -> QuerySet[DocumentVersion]:
+    """The versions of a document, newest first, with `has_original`."""
+    originals = OriginalFile.objects.filter(document_version_id=OuterRef("id"))
+    versions: QuerySet[DocumentVersion] = (
+        DocumentVersion.objects.filter(document_id=document_id)
+        .annotate(has_original=Exists(originals))
+        .select_related("created_by")
+        .order_by("-number")
+    )
+    return versions
+
+
+def get_version(*, document_id: UUID, number: int) -> DocumentVersion:
+    """One version of a document that is not deleted. Raises `NotFound`."""
+    version = list_versions(document_id=document_id).filter(number=number, document__deleted_at=None).first()
+    if version is None:
+        raise NotFound("There is no such version of this document.")
+    return version
+
+
+def get_original(*, document_id: UUID, number: int) -> tuple[DocumentVersion, bytes]:
+    """A version and its bytes as they were uploaded. Raises `NotFound`, also when they are no longer kept."""
+    version = get_version(document_id=document_id, number=number)
+    content = OriginalFile.objects.filter(document_version=version).values_list("content", flat=True).first()
+    if content is None:
+        raise NotFound("The file of this version is no longer kept.")
+    return version, bytes(content)
+
+
+def get_chunk(chunk_id: UUID) -> Chunk:
+    """A chunk with its document and index, current or not. Raises `NotFound`, also when its document was deleted."""
+    chunk: Chunk | None = (
+        Chunk.objects.filter(id=chunk_id, document__deleted_at=None).select_related("document", "search_index").first()
+    )
+    if chunk is None:
+        raise NotFound("There is no such chunk.")
+    return chunk
 
 
 def find_ordinal(*, document_id: UUID, chunk_id: UUID) -> int | None:

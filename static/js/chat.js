@@ -19,7 +19,6 @@ class Chat {
     this.views = new Map();
     this.open = null;
     this.isAtEnd = true;
-    this.lastTop = 0;
     this.closePassage = bindPassage(root, (answer) => this.views.get(answer.dataset.generationId));
     this.bind();
   }
@@ -52,7 +51,7 @@ class Chat {
 
   bind() {
     this.thread.addEventListener("scroll", () => {
-      this.isAtEnd = this.distanceToEnd() < AT_END;
+      this.isAtEnd = this.thread.scrollHeight - this.thread.scrollTop - this.thread.clientHeight < AT_END;
       this.jump.hidden = this.isAtEnd;
     });
     this.jump.addEventListener("click", () => {
@@ -275,16 +274,9 @@ class Chat {
     problem.hidden = !sentence;
   }
 
-  distanceToEnd() {
-    return this.thread.scrollHeight - this.thread.scrollTop - this.thread.clientHeight;
-  }
-
   toEnd(isAsked = false) {
-    // The event of a reader's scrolling comes a frame later than the next word may.
-    const hasReaderLeft = this.thread.scrollTop < this.lastTop - 1 && this.distanceToEnd() >= AT_END;
-    if (!isAsked && (!this.isAtEnd || hasReaderLeft)) return;
+    if (!isAsked && !this.isAtEnd) return;
     this.thread.scrollTop = this.thread.scrollHeight;
-    this.lastTop = this.thread.scrollTop;
     this.isAtEnd = true;
     this.jump.hidden = true;
   }

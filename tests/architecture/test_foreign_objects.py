@@ -22,6 +22,7 @@ TARGETS = {
     "base_id": "knowledge.KnowledgeBase",
     "budget_id": "gateway.Budget",
     "case_id": "evaluations.Case",
+    "chunk_id": "knowledge.Chunk",
     "citation_id": "conversations.Citation",
     "conversation_id": "conversations.Conversation",
     "dataset_id": "evaluations.Dataset",

@@ -155,3 +155,40 @@ def test_lists_cost_the_same_with_one_and_with_three(
 def test_no_key_no_answer(client: Client, db: None) -> None:
     assert client.get(BASES).status_code == 401
     assert client.get(f"{BASES}{uuid4()}/").status_code == 401
+
+
+def test_chunks_are_edited_added_and_read_in_order(
+    client: Client, tenant_a: TenantWithKey, make_base: Make, add: Make, index: Make
+) -> None:
+    """The list stays in reading order, although an edited chunk has a newer id."""
+    document = index(tenant_a, add(tenant_a, make_base(tenant_a), "a.md", files.MARKDOWN))
+    path = f"/api/v1/documents/{document.id}/"
+    first = client.get(f"{path}chunks/", headers=tenant_a.headers).json()["results"][0]
+    assert (first["origin"], first["is_enabled"], first["is_current"], first["section"]) == ("extracted", True, True, 0)
+
+    def patch(chunk_id: str, body: dict[str, Any]) -> Any:
+        return client.patch(
+            f"/api/v1/chunks/{chunk_id}/", body, content_type="application/json", headers=tenant_a.headers
+        )
+
+    edited = patch(first["id"], {"text": "Other words.", "is_enabled": False}).json()
+    assert (edited["origin"], edited["is_enabled"], edited["text"]) == ("edited", False, "Other words.")
+    assert patch(first["id"], {"text": "Late."}).status_code == 409
+    old = client.get(f"/api/v1/chunks/{first['id']}/", headers=tenant_a.headers).json()
+    assert (old["text"], old["is_current"]) == (first["text"], False)
+    added = _post(client, tenant_a, f"{path}chunks/", {"text": "More.", "headings": ["Extra"]})
+    assert (added.status_code, added.json()["origin"]) == (201, "added")
+    listed = client.get(f"{path}chunks/?limit=2", headers=tenant_a.headers).json()
+    assert listed["results"][0]["id"] == edited["id"]
+    everything = client.get(f"{path}chunks/", headers=tenant_a.headers).json()["results"]
+    assert [chunk["ordinal"] for chunk in everything] == list(range(len(everything)))
+    restored = _post(client, tenant_a, f"/api/v1/chunks/{edited['id']}/restore/", {}).json()
+    assert (restored["text"], restored["origin"]) == (first["text"], "extracted")
+    removed = client.delete(f"/api/v1/chunks/{added.json()['id']}/", headers=tenant_a.headers)
+    assert removed.status_code == 204
+    versions = client.get(f"{path}versions/", headers=tenant_a.headers).json()["results"]
+    assert [(version["number"], version["has_original"]) for version in versions] == [(1, True)]
+    original = client.get(f"{path}original/?version=1", headers=tenant_a.headers)
+    assert (original.content, original["X-Content-Type-Options"]) == (files.MARKDOWN, "nosniff")
+    assert client.get(f"{path}original/?version=x", headers=tenant_a.headers).status_code == 400
+    assert client.get(f"{path}chunks/?version=9", headers=tenant_a.headers).status_code == 404

@@ -188,3 +188,97 @@ def test_pages_cost_the_same_with_one_and_with_five(
             for path in (_home(tenant_a), f"{_home(tenant_a)}{base.id}/"):
                 with django_assert_max_num_queries(12):
                     assert editor.get(path).status_code == 200
+
+
+def test_the_file_stands_beside_its_chunks(
+    editor: Client, tenant_a: TenantWithKey, make_base: Make, add: Make, index: Make
+) -> None:
+    """A page is a JPEG for members only, the file a download that no browser shows."""
+    document = index(tenant_a, add(tenant_a, make_base(tenant_a), "b.pdf", files.pdf(2)))
+    page = f"{_home(tenant_a)}documents/{document.id}/"
+    shown = _text(editor.get(page))
+    assert "Page 1 of 2" in shown
+    panel = _text(editor.get(f"{page}original/", {"sheet": "2"}, headers={"HX-Request": "true"}))
+    assert "Page 2 of 2" in panel
+    assert 'aria-label="Page after"' not in panel
+    picture = editor.get(f"{page}original/pages/2/?version=1")
+    assert (picture["Content-Type"], picture.content[:3]) == ("image/jpeg", b"\xff\xd8\xff")
+    again = editor.get(f"{page}original/pages/2/?version=1", headers={"If-None-Match": picture["ETag"]})
+    assert again.status_code == 304
+    for wrong in ("pages/3/?version=1", "pages/1/?version=2", "pages/0/?version=1"):
+        assert editor.get(f"{page}original/{wrong}").status_code == 404
+    file = editor.get(f"{page}original/file/")
+    assert file.content == files.pdf(2)
+    assert file["Content-Disposition"] == 'attachment; filename="b.pdf"'
+    assert (file["Content-Type"], file["X-Content-Type-Options"]) == ("application/octet-stream", "nosniff")
+    assert "sandbox" in file["Content-Security-Policy"]
+    stranger = Client()
+    stranger.force_login(make_user("stranger@other.example"))
+    assert stranger.get(f"{page}original/pages/2/?version=1").status_code == 404
+    assert stranger.get(f"{page}original/file/").status_code == 404
+    editor.post(f"{page}delete/")
+    assert editor.get(f"{page}original/pages/2/?version=1").status_code == 404
+
+
+def test_a_text_is_shown_as_it_is_read(
+    editor: Client, tenant_a: TenantWithKey, make_base: Make, add: Make, index: Make
+) -> None:
+    hostile = b"# Head\n\nWords with `<script>alert(1)</script>`."
+    document = index(tenant_a, add(tenant_a, make_base(tenant_a), "a.md", hostile))
+    page = f"{_home(tenant_a)}documents/{document.id}/"
+    assert 'hx-trigger="load"' in _text(editor.get(page))
+    text = _text(editor.get(f"{page}original/text/?version=1"))
+    assert "Words with" in text
+    assert "<script>" not in text
+
+
+def test_chunks_are_changed_in_place(
+    editor: Client, viewer: Client, tenant_a: TenantWithKey, make_base: Make, add: Make, index: Make
+) -> None:
+    """Edit, turn off, take back, add and remove, with htmx and without; never for a viewer."""
+    document = index(tenant_a, add(tenant_a, make_base(tenant_a), "a.md", files.MARKDOWN))
+    home = _home(tenant_a)
+    page = f"{home}documents/{document.id}/"
+    shown = _text(editor.get(page))
+    chunk = re.findall(r'id="chunk-([0-9a-f-]{36})"', shown)[0]
+    assert "Turn off" in shown
+    assert "Turn off" not in _text(viewer.get(page))
+    assert viewer.post(f"{home}chunks/{chunk}/switch/", {"is_enabled": "0"}).status_code == 403
+    htmx = {"HX-Request": "true"}
+    form = _text(editor.get(f"{home}chunks/{chunk}/edit/", headers=htmx))
+    assert "<textarea" in form
+    refused = editor.post(f"{home}chunks/{chunk}/edit/", {f"chunk-{chunk}-text": "w " * 3000}, headers=htmx)
+    assert "500 tokens" in _text(refused)
+    edited = _text(editor.post(f"{home}chunks/{chunk}/edit/", {f"chunk-{chunk}-text": "Mended words."}, headers=htmx))
+    assert "Mended words." in edited
+    assert "edited" in edited
+    (now,) = re.findall(r'id="chunk-([0-9a-f-]{36})"', edited)
+    off = _text(editor.post(f"{home}chunks/{now}/switch/", {"is_enabled": "0"}, headers=htmx))
+    assert "Turn on" in off
+    stale = _text(editor.post(f"{home}chunks/{chunk}/switch/", {"is_enabled": "0"}, headers=htmx))
+    assert "replaced or removed" in stale
+    back = editor.post(f"{home}chunks/{now}/restore/", follow=True)
+    assert "Mended words." not in _text(back)
+    added = editor.post(f"{page}chunks/", {"heading": "Phone", "text": "Call us."}, follow=True)
+    assert "Call us." in _text(added)
+    assert added.redirect_chain[0][0].startswith(f"{page}?chunk=")
+    (mine,) = re.findall(r"chunks/([0-9a-f-]{36})/remove/", _text(added))[:1]
+    assert "Call us." not in _text(editor.post(f"{home}chunks/{mine}/remove/", follow=True))
+    without_script = _text(editor.get(f"{home}chunks/{mine}/edit/", follow=True))
+    assert "Turn off" in without_script
+
+
+def test_an_older_version_is_there_to_read(
+    editor: Client, tenant_a: TenantWithKey, make_base: Make, add: Make, index: Make
+) -> None:
+    base = make_base(tenant_a)
+    index(tenant_a, add(tenant_a, base, "a.txt", b"The first wording."))
+    document = index(tenant_a, add(tenant_a, base, "a.txt", b"The second wording."))
+    page = f"{_home(tenant_a)}documents/{document.id}/"
+    latest = _text(editor.get(page))
+    assert "The second wording." in latest
+    assert "Version 1" in latest
+    older = _text(editor.get(page, {"version": "1"}))
+    assert "The first wording." in older
+    assert "An older version" in older
+    assert "Turn off" not in older

@@ -130,6 +130,37 @@ class ChunkBody(serializers.Serializer[Any]):
     headings = serializers.ListField(child=serializers.CharField())
     location = serializers.CharField()
     token_count = serializers.IntegerField()
+    document_id = serializers.UUIDField()
+    section = serializers.IntegerField(help_text="Chunks of one section stand under the same headings.")
+    origin = serializers.CharField(help_text="extracted (the file's words), edited or added (a person's).")
+    is_enabled = serializers.BooleanField(help_text="Whether it may be found.")
+    is_current = serializers.BooleanField(help_text="False for chunks that were replaced; they are never found.")
+
+
+class NewChunk(serializers.Serializer[Any]):
+    """A chunk added by hand, after the last one of its document."""
+
+    text = serializers.CharField(trim_whitespace=False, max_length=20_000)
+    headings = serializers.ListField(child=serializers.CharField(max_length=200), required=False, max_length=10)
+
+
+class ChunkChange(serializers.Serializer[Any]):
+    """A change; what is left out stays. A new text makes a new chunk with an id of its own."""
+
+    text = serializers.CharField(required=False, trim_whitespace=False, max_length=20_000)
+    is_enabled = serializers.BooleanField(required=False)
+
+
+class VersionBody(serializers.Serializer[Any]):
+    """One state of a document's content."""
+
+    number = serializers.IntegerField()
+    name = serializers.CharField()
+    media_type = serializers.CharField()
+    size_bytes = serializers.IntegerField()
+    created_at = serializers.DateTimeField()
+    created_by = serializers.CharField(help_text="Empty for what a key, a crawl or a command brought.")
+    has_original = serializers.BooleanField(help_text="Whether its file can still be fetched.")
 
 
 def knowledge_base_body(base: Any) -> dict[str, Any]:
@@ -201,4 +232,22 @@ def chunk_body(chunk: Chunk) -> dict[str, Any]:
         "headings": list(chunk.headings),
         "location": chunk.location,
         "token_count": chunk.token_count,
+        "document_id": str(chunk.document_id),
+        "section": chunk.section,
+        "origin": str(chunk.origin),
+        "is_enabled": chunk.is_enabled,
+        "is_current": chunk.valid_to is None,
+    }
+
+
+def version_body(version: Any) -> dict[str, Any]:
+    """A row of `list_versions`."""
+    return {
+        "number": version.number,
+        "name": version.name,
+        "media_type": version.media_type,
+        "size_bytes": version.size_bytes,
+        "created_at": version.created_at,
+        "created_by": str(version.created_by or ""),
+        "has_original": version.has_original,
     }

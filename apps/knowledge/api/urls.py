@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.knowledge.api import views
+from apps.knowledge.api import chunks, views
 
 urlpatterns = [
     path("knowledge-bases/", views.KnowledgeBaseList.as_view()),
@@ -11,5 +11,9 @@ urlpatterns = [
     path("knowledge-bases/<uuid:knowledge_base_id>/search/", views.KnowledgeBaseSearch.as_view()),
     path("documents/<uuid:document_id>/", views.DocumentDetail.as_view()),
     path("documents/<uuid:document_id>/retry/", views.DocumentRetry.as_view()),
-    path("documents/<uuid:document_id>/chunks/", views.ChunkList.as_view()),
+    path("documents/<uuid:document_id>/chunks/", chunks.ChunkList.as_view()),
+    path("documents/<uuid:document_id>/versions/", chunks.VersionList.as_view()),
+    path("documents/<uuid:document_id>/original/", chunks.DocumentOriginal.as_view()),
+    path("chunks/<uuid:chunk_id>/", chunks.ChunkDetail.as_view()),
+    path("chunks/<uuid:chunk_id>/restore/", chunks.ChunkRestore.as_view()),
 ]

@@ -157,16 +157,3 @@ class DocumentRetry(TenantAPIView):
     def post(self, request: Request, document_id: UUID) -> Response:
         document = documents.retry_document(document_id=document_id)
         return Response(bodies.document_body(document), status=status.HTTP_202_ACCEPTED)
-
-
-class ChunkList(TenantAPIView):
-    """The chunks of a document in reading order."""
-
-    access = {"GET": "knowledge.view"}
-
-    @extend_schema(responses=bodies.ChunkBody(many=True))
-    def get(self, request: Request, document_id: UUID) -> Response:
-        document = selectors.get_document(document_id)
-        # Ids of chunks rise in reading order.
-        chunks = selectors.list_chunks(document_id=document.id)
-        return paginate(request, chunks, bodies.chunk_body, oldest_first=True)

@@ -8,6 +8,7 @@ costs more than reading most documents.
 from __future__ import annotations
 
 import atexit
+import base64
 import json
 import os
 import socket
@@ -58,6 +59,10 @@ class Sandbox:
     def extract(self, content: bytes, name: str = "") -> ExtractedDocument:
         """The document, or `Unreadable` with a sentence. Nothing the file does raises anything else."""
         return ExtractedDocument.from_json(self._read("document", content, name[-200:]))
+
+    def page_picture(self, content: bytes, number: int) -> bytes:
+        """A JPEG of one page, counted from 1. Raises `Unreadable` only."""
+        return base64.b64decode(self._read("page_picture", content, str(number))["jpeg"])
 
     def read_page(self, content: bytes, address: str) -> Page:
         """What a crawl needs to know of a web page. Raises `Unreadable` only."""
@@ -183,6 +188,11 @@ atexit.register(_shared.close)
 def extract_safely(content: bytes, name: str = "") -> ExtractedDocument:
     """Extract in this process's shared sandbox. Raises `Unreadable` only."""
     return _shared.extract(content, name)
+
+
+def page_picture_safely(content: bytes, number: int) -> bytes:
+    """Draw one page of a file in the same sandbox. Raises `Unreadable` only."""
+    return _shared.page_picture(content, number)
 
 
 def read_page_safely(content: bytes, address: str) -> Page:

@@ -27,6 +27,7 @@ from apps.knowledge.crawl.sitemap import read_sitemap
 from apps.knowledge.ingest import limits, ocr, ocr_process
 from apps.knowledge.ingest.blocks import Unreadable
 from apps.knowledge.ingest.extract import extract
+from apps.knowledge.ingest.page_picture import page_picture
 
 _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWNET = 0x40000000
@@ -43,9 +44,11 @@ _SAMPLES = (
     ("a.html", b"<html><title>Title</title><h1>Title</h1><p>Text <b>bold</b></p><ul><li>item</ul></html>"),
     ("a.pdf", _TINY_PDF),
 )
-# What may be asked for: a file by its name, or what a crawl needs to know of a page by its address.
+# What may be asked for: a file by its name, a picture of a page by its number, or what a crawl needs to know of a
+# page by its address.
 _READERS: dict[str, Callable[[bytes, str], dict[str, Any]]] = {
     "document": lambda content, name: extract(content, name).to_json(),
+    "page_picture": lambda content, number: page_picture(content, int(number)),
     "page": lambda content, address: read_page(content, address).to_json(),
     "sitemap": lambda content, _: read_sitemap(content).to_json(),
 }

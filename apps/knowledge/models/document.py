@@ -23,9 +23,6 @@ class Document(TenantOwned):
     # What the sending system calls it, and what it knows about it; empty for documents added by hand.
     external_id = models.CharField(max_length=200, blank=True)
     metadata: Any = models.JSONField(default=dict)
-    # The web address it was fetched from, and the source that did.
-    url = models.CharField(max_length=2_000, blank=True)
-    source = TenantForeignKey("Source", on_delete=models.SET_NULL, null=True, related_name="documents")
     media_type = models.CharField(max_length=100)
     size_bytes = models.PositiveBigIntegerField()
     content_hash = models.CharField(max_length=64)
@@ -95,6 +92,8 @@ class DocumentVersion(TenantOwned):
     media_type = models.CharField(max_length=100)
     size_bytes = models.PositiveBigIntegerField()
     content_hash = models.CharField(max_length=64)
+    # Nobody for what a key, a crawl or a command brought.
+    created_by = models.ForeignKey("tenants.User", on_delete=models.SET_NULL, null=True, related_name="+")
 
     class Meta:
         constraints = [

@@ -139,7 +139,15 @@ def complete_vectors(placement: Placement, *, advance: Advance) -> None:
         vectors = embed_passages([(key, texts[key]) for key in batch])
         with tenant_tx():
             advance(min(start + EMBED_BATCH, len(keys)), len(keys))
-            write_vectors([(chunk_id, vectors[key]) for key in batch for chunk_id in chunks[key]])
+            asked = [chunk_id for key in batch for chunk_id in chunks[key]]
+            waits = _lock_sketched(asked)
+            write_vectors([(chunk_id, vectors[key]) for key in batch for chunk_id in chunks[key] if chunk_id in waits])
+
+
+def _lock_sketched(chunk_ids: Sequence[UUID]) -> set[UUID]:
+    """Those that still have a sketch: what another run completed meanwhile, or an editor replaced, is left alone."""
+    sketches = ChunkSketch.objects.filter(chunk_id__in=chunk_ids).select_for_update()
+    return set(sketches.values_list("chunk_id", flat=True))
 
 
 def _next_edition(placement: Placement) -> int:

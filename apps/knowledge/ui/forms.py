@@ -25,6 +25,22 @@ class TextForm(forms.Form):
     )
 
 
+class ChunkForm(forms.Form):
+    """Other words for a chunk."""
+
+    text = forms.CharField(
+        widget=forms.Textarea(attrs={"rows": 10}),
+        help_text="Found as soon as you save. Answers given before keep the words that they were based on.",
+    )
+
+
+class AddChunkForm(forms.Form):
+    """A chunk that the file does not have."""
+
+    heading = forms.CharField(max_length=200, required=False, help_text="What it is about. Helps to find it.")
+    text = forms.CharField(widget=forms.Textarea(attrs={"rows": 8}))
+
+
 class SearchForm(forms.Form):
     """A question for the retrieval test."""
 

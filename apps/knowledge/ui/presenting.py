@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -9,16 +10,18 @@ from typing import Any
 from django.template.defaultfilters import filesizeformat
 
 from apps.knowledge.contracts import Passage
-from apps.knowledge.enums import DocumentStatus
+from apps.knowledge.enums import ChunkOrigin, DocumentStatus
 from apps.knowledge.ingest import limits
 from apps.knowledge.ingest.sniff import ACCEPTED_EXTENSIONS, READABLE
-from apps.knowledge.models import Document
+from apps.knowledge.models import Chunk, Document, DocumentVersion
 from apps.knowledge.policies import is_unfinished, may_retry
+from apps.knowledge.services.originals import has_pictures
 
 ACCEPT = ",".join(ACCEPTED_EXTENSIONS)
 MAX_BYTES = limits.MAX_FILE_BYTES
 DROP_HINT = f"{READABLE}, up to {limits.MAX_FILE_BYTES // limits.MEBIBYTE} MB each"
 
+_PAGE = re.compile(r"pages? (\d+)")
 _STAGES = (
     ("Uploaded", DocumentStatus.QUEUED),
     ("Text read", DocumentStatus.EXTRACTING),
@@ -65,6 +68,64 @@ def document_steps(document: Document) -> list[dict[str, Any]]:
         }
         for number, (label, _) in enumerate(_STAGES)
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRow:
+    """A chunk with what may be done to it. `sheet` is the page of the file where it begins, if it names one."""
+
+    chunk: Chunk
+    sheet: int | None
+    is_current: bool
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether the words are a person's."""
+        return self.chunk.origin != ChunkOrigin.EXTRACTED
+
+
+def chunk_row(chunk: Chunk) -> ChunkRow:
+    """One chunk as shown."""
+    named = _PAGE.match(chunk.location)
+    return ChunkRow(chunk, sheet=int(named[1]) if named else None, is_current=chunk.valid_to is None)
+
+
+@dataclass(frozen=True, slots=True)
+class OriginalPanel:
+    """What is shown of the uploaded file: one of its pages, or its text when pages cannot be drawn."""
+
+    version: DocumentVersion
+    has_file: bool
+    has_pictures: bool
+    sheet: int
+    sheet_count: int
+
+    @property
+    def before(self) -> int | None:
+        """The page before this one."""
+        return self.sheet - 1 if self.sheet > 1 else None
+
+    @property
+    def after(self) -> int | None:
+        """The page after this one."""
+        return self.sheet + 1 if self.sheet < self.sheet_count else None
+
+
+def original_panel(document: Document, version: Any, sheet: int) -> OriginalPanel:
+    """The panel of a version out of `list_versions`."""
+    return OriginalPanel(
+        version=version,
+        has_file=version.has_original,
+        has_pictures=has_pictures(version.media_type) and bool(document.page_count),
+        sheet=sheet,
+        sheet_count=document.page_count or 1,
+    )
+
+
+def sheet_of(asked: str, page_count: int | None) -> int:
+    """The page to show, from what was asked for; the first when that is no page."""
+    number = int(asked) if asked.isdecimal() and len(asked) < 6 else 1
+    return max(1, min(number, page_count or 1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.knowledge.ui.views import bases, documents
+from apps.knowledge.ui.views import bases, chunks, documents, originals
 
 app_name = "knowledge"
 
@@ -19,4 +19,18 @@ urlpatterns = [
     path("knowledge/documents/<uuid:document_id>/", documents.document_detail, name="document_detail"),
     path("knowledge/documents/<uuid:document_id>/retry/", documents.document_retry, name="document_retry"),
     path("knowledge/documents/<uuid:document_id>/delete/", documents.document_delete, name="document_delete"),
+    path("knowledge/documents/<uuid:document_id>/original/", originals.original_detail, name="original_detail"),
+    path("knowledge/documents/<uuid:document_id>/original/text/", originals.original_text, name="original_text"),
+    path("knowledge/documents/<uuid:document_id>/original/file/", originals.original_file, name="original_file"),
+    path(
+        "knowledge/documents/<uuid:document_id>/original/pages/<int:number>/",
+        originals.page_picture,
+        name="page_picture",
+    ),
+    path("knowledge/documents/<uuid:document_id>/chunks/", chunks.chunk_add, name="chunk_add"),
+    path("knowledge/chunks/<uuid:chunk_id>/", chunks.chunk_detail, name="chunk_detail"),
+    path("knowledge/chunks/<uuid:chunk_id>/edit/", chunks.chunk_edit, name="chunk_edit"),
+    path("knowledge/chunks/<uuid:chunk_id>/switch/", chunks.chunk_switch, name="chunk_switch"),
+    path("knowledge/chunks/<uuid:chunk_id>/restore/", chunks.chunk_restore, name="chunk_restore"),
+    path("knowledge/chunks/<uuid:chunk_id>/remove/", chunks.chunk_remove, name="chunk_remove"),
 ]

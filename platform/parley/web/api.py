@@ -117,9 +117,14 @@ def paginate(
     serialize: Callable[[M], dict[str, Any]],
     *,
     oldest_first: bool = False,
+    ordering: str = "",
 ) -> Response:
-    """`{"results", "next", "previous"}` of a queryset. Raises 404 for a cursor that was not ours."""
+    """`{"results", "next", "previous"}` of a queryset. Raises 404 for a cursor that was not ours.
+
+    `ordering` names a field that no two rows share, for sequences whose ids do not rise.
+    """
     paginator = OldestFirst() if oldest_first else NewestFirst()
+    paginator.ordering = ordering or paginator.ordering
     page = paginator.paginate_queryset(queryset, request) or []
     return paginator.get_paginated_response([serialize(row) for row in page])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -16,17 +17,20 @@ from apps.knowledge.enums import DocumentStatus
 from apps.knowledge.ingest import limits
 from apps.knowledge.ingest.bundle import is_bundle
 from apps.knowledge.ingest.sniff import too_large_sentence
-from apps.knowledge.models import KnowledgeBase
-from apps.knowledge.policies import is_unfinished
+from apps.knowledge.models import Document, KnowledgeBase
+from apps.knowledge.policies import is_unfinished, may_edit_chunks
 from apps.knowledge.services import archives, documents
 from apps.knowledge.ui import presenting
-from apps.knowledge.ui.forms import TextForm
+from apps.knowledge.ui.forms import AddChunkForm, ChunkForm, TextForm
 from apps.knowledge.ui.views.bases import DOCUMENTS_PER_PAGE, base_context
+from apps.knowledge.ui.views.originals import asked_version
 from parley.errors import Problem, TooLarge
 from parley.web.access import TenantRequest, tenant_page
 from parley.web.forms import add_problem
 
 CHUNKS_PER_PAGE = 50
+_DETAIL = "knowledge/document_detail.html"
+_MAX_VERSIONS = 50
 _MAX_FILES = 100
 _MAX_REASONS = 10
 
@@ -130,22 +134,54 @@ def failed_retry(request: TenantRequest, base_id: UUID) -> HttpResponse:
 
 @tenant_page("knowledge.view")
 def document_detail(request: TenantRequest, document_id: UUID) -> HttpResponse:
-    """A document: its state, and its chunks exactly as they are found and cited."""
+    """A document: its file beside its chunks, exactly as they are found and cited. `?version=` shows an older one."""
     document = selectors.get_document(document_id)
     unfinished = is_unfinished(document)
     if request.htmx and not unfinished:
         return HttpResponseClientRefresh()
-    chunks = selectors.list_chunks(document_id=document.id)
+    if request.htmx:
+        return render(request, f"{_DETAIL}#state", _state(document))
+    versions = list(selectors.list_versions(document_id=document.id)[:_MAX_VERSIONS])
+    number = asked_version(request) or document.version_number
+    version = next((row for row in versions if row.number == number), versions[0])
+    is_latest = version.number == document.version_number
+    if is_latest:
+        chunks = selectors.list_chunks(document_id=document.id)
+    else:
+        chunks = selectors.list_chunks_of_version(document_version_id=version.id)
     page = Paginator(chunks, CHUNKS_PER_PAGE).get_page(_page_number(request, document.id))
-    context = {
+    rows = [presenting.chunk_row(chunk) for chunk in page]
+    chosen = next((row for row in rows if str(row.chunk.id) == request.GET.get("chunk")), rows[0] if rows else None)
+    asked_sheet = request.GET.get("sheet") or str(chosen.sheet or 1 if chosen else 1)
+    context = _state(document) | {
+        "page": page,
+        "rows": rows,
+        "versions": versions,
+        "version": version,
+        "is_latest": is_latest,
+        "may_edit": is_latest and may_edit_chunks(document) and request.actor.can("knowledge.edit"),
+        "original": presenting.original_panel(document, version, presenting.sheet_of(asked_sheet, document.page_count)),
+        "add_form": AddChunkForm(),
+        "editing": _edit_form(request, rows),
+    }
+    return render(request, _DETAIL, context)
+
+
+def _state(document: Document) -> dict[str, Any]:
+    return {
         "document": document,
         "row": presenting.document_row(document),
         "steps": presenting.document_steps(document),
-        "page": page,
-        "is_unfinished": unfinished,
+        "is_unfinished": is_unfinished(document),
     }
-    template = "knowledge/document_detail.html"
-    return render(request, f"{template}#state" if request.htmx else template, context)
+
+
+def _edit_form(request: TenantRequest, rows: list[presenting.ChunkRow]) -> dict[str, Any] | None:
+    """The form of the chunk in `?edit=`, for those without script."""
+    row = next((row for row in rows if str(row.chunk.id) == request.GET.get("edit")), None)
+    if row is None:
+        return None
+    return {"row": row, "form": ChunkForm(initial={"text": row.chunk.text}, prefix=f"chunk-{row.chunk.id}")}
 
 
 def _page_number(request: TenantRequest, document_id: UUID) -> str | int | None:
