@@ -15,6 +15,8 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from tests import schema_cache
+
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE_DATABASE = "parley_template"
 ALIASES = {"default": "app_rw", "platform": "app_platform", "migrator": "app_migrator"}
@@ -38,7 +40,9 @@ class TestServices:
         with start_throwaway_services(directory) as services:
             services.create_database(TEMPLATE_DATABASE)
             started = cls(services.admin_url, services.role_urls(TEMPLATE_DATABASE), services.valkey_url)
-            started.migrate()
+            if not schema_cache.restore(started.admin_url, TEMPLATE_DATABASE):
+                started.migrate()
+                schema_cache.keep(started.admin_url, TEMPLATE_DATABASE)
             yield started
 
     def to_json(self) -> str:

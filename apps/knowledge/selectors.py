@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -9,21 +10,36 @@ from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from apps.knowledge.enums import UNFINISHED, DocumentStatus, IndexState
-from apps.knowledge.models import Chunk, Document, DocumentVersion, KnowledgeBase, OriginalFile
+from apps.knowledge.models import (
+    Chunk,
+    Document,
+    DocumentVersion,
+    KnowledgeBase,
+    OriginalFile,
+    Source,
+    SourcePage,
+    SourceRun,
+)
 from apps.knowledge.retrieval.search import search
 from parley.errors import NotFound
 
 __all__ = [
+    "count_source_documents",
+    "find_last_runs",
     "find_ordinal",
+    "find_page",
     "get_chunk",
     "get_document",
     "get_knowledge_base",
     "get_original",
+    "get_source",
     "get_version",
     "list_chunks",
     "list_chunks_of_version",
     "list_documents",
     "list_knowledge_bases",
+    "list_source_runs",
+    "list_sources",
     "list_versions",
     "search",
 ]
@@ -73,6 +89,49 @@ def get_document(document_id: UUID, *, for_update: bool = False) -> Document:
     if document is None:
         raise NotFound(_NO_DOCUMENT)
     return document
+
+
+def list_sources(*, knowledge_base_id: UUID) -> QuerySet[Source]:
+    """The sources of a knowledge base, newest first."""
+    sources: QuerySet[Source] = Source.objects.filter(knowledge_base_id=knowledge_base_id).order_by("-id")
+    return sources
+
+
+def get_source(source_id: UUID, *, for_update: bool = False) -> Source:
+    """A source with its knowledge base, locked if asked. Raises `NotFound`."""
+    sources: QuerySet[Source] = Source.objects.select_related("knowledge_base")
+    if for_update:
+        sources = sources.select_for_update(of=("self",))
+    source = sources.filter(id=source_id).first()
+    if source is None:
+        raise NotFound("There is no such source.")
+    return source
+
+
+def list_source_runs(*, source_id: UUID) -> QuerySet[SourceRun]:
+    """The syncs of a source, newest first."""
+    runs: QuerySet[SourceRun] = SourceRun.objects.filter(source_id=source_id).order_by("-id")
+    return runs
+
+
+def find_last_runs(source_ids: Sequence[UUID]) -> dict[UUID, SourceRun]:
+    """The latest sync of each source that has one."""
+    runs = SourceRun.objects.filter(source_id__in=source_ids).order_by("source_id", "-id").distinct("source_id")
+    return {run.source_id: run for run in runs}
+
+
+def count_source_documents(source_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """How many documents each source holds now."""
+    held = Document.objects.filter(source_id__in=source_ids, deleted_at=None)
+    counted = held.values("source_id").annotate(number=Count("id")).values_list("source_id", "number")
+    return dict(counted)
+
+
+def find_page(*, source_id: UUID, address: str = "") -> SourcePage | None:
+    """The page of a source with this address as its own, or the one it was first asked for."""
+    pages: QuerySet[SourcePage] = SourcePage.objects.filter(source_id=source_id).select_related("document")
+    found = pages.filter(address=address) if address else pages.order_by("depth", "id")
+    return found.first()
 
 
 def list_chunks(*, document_id: UUID) -> QuerySet[Chunk]:

@@ -1,12 +1,17 @@
 """Jobs of the knowledge app: ids in, one call each."""
 
+from datetime import datetime
 from uuid import UUID
 
-from apps.knowledge.services import chunks, documents, indexing, sweeping
+from django.utils import timezone
+
+from apps.knowledge.services import chunks, crawling, documents, indexing, source_sweeping, sources, sweeping
+from apps.knowledge.services.sources import SYNC_JOB
 from parley.errors import NotFound
 from parley.jobs import job, platform_task, tenant_task
 from parley.jobs.context import JobContext
 from parley.jobs.outcomes import CannotPass, MayPass
+from parley.jobs.submit import submit
 from parley.llm import LlmError
 from parley.tenancy import tenant_tx
 
@@ -43,6 +48,48 @@ def purge_document(*, document_id: str) -> None:
 def sweep_documents() -> None:
     """Announce documents that nobody is working on. Idempotent."""
     sweeping.announce_open_documents()
+
+
+@job(
+    kind=SYNC_JOB,
+    title="Sync a source",
+    safe_to_repeat="pages that are settled are not visited again in one sync",
+    seconds=600,
+    max_tries=4,
+    yields=True,
+    on_change=sources.follow_job,
+    describe=sources.describe_runs,
+)
+def sync_source(context: JobContext) -> None:
+    """Work on a sync until it is over or its time is; what remains is the next job's."""
+    run_id = context.subject()
+    pause = crawling.run_source(run_id=run_id, checkpoint=lambda _: context.checkpoint())
+    if pause is not None:
+        with tenant_tx():
+            submit(SYNC_JOB, subject_id=run_id, group_id=context.group_id, run_after=timezone.now() + pause)
+
+
+@tenant_task(
+    name="knowledge.start_due_source",
+    soft_time_limit=30,
+    time_limit=45,
+    safe_to_repeat="each instant starts one sync at most",
+)
+def start_due_source(*, source_id: str, fire_at: str) -> None:
+    """Start the sync that was due at an instant. Idempotent: each instant starts one at most."""
+    with tenant_tx():
+        sources.start_due_run(source_id=UUID(source_id), fire_at=datetime.fromisoformat(fire_at))
+
+
+@platform_task(
+    name="knowledge.start_due_sources",
+    soft_time_limit=30,
+    time_limit=45,
+    safe_to_repeat="it only looks and asks; the instant decides",
+)
+def start_due_sources() -> None:
+    """Ask for a sync of every source whose time has come. Idempotent."""
+    source_sweeping.start_due_sources()
 
 
 @job(

@@ -19,6 +19,7 @@ class Chat {
     this.views = new Map();
     this.open = null;
     this.isAtEnd = true;
+    this.lastTop = 0;
     this.closePassage = bindPassage(root, (answer) => this.views.get(answer.dataset.generationId));
     this.bind();
   }
@@ -51,7 +52,7 @@ class Chat {
 
   bind() {
     this.thread.addEventListener("scroll", () => {
-      this.isAtEnd = this.thread.scrollHeight - this.thread.scrollTop - this.thread.clientHeight < AT_END;
+      this.isAtEnd = this.distanceToEnd() < AT_END;
       this.jump.hidden = this.isAtEnd;
     });
     this.jump.addEventListener("click", () => {
@@ -274,9 +275,16 @@ class Chat {
     problem.hidden = !sentence;
   }
 
+  distanceToEnd() {
+    return this.thread.scrollHeight - this.thread.scrollTop - this.thread.clientHeight;
+  }
+
   toEnd(isAsked = false) {
-    if (!isAsked && !this.isAtEnd) return;
+    // The event of a reader's scrolling comes a frame later than the next word may.
+    const hasReaderLeft = this.thread.scrollTop < this.lastTop - 1 && this.distanceToEnd() >= AT_END;
+    if (!isAsked && (!this.isAtEnd || hasReaderLeft)) return;
     this.thread.scrollTop = this.thread.scrollHeight;
+    this.lastTop = this.thread.scrollTop;
     this.isAtEnd = true;
     this.jump.hidden = true;
   }

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from parley.tenancy import tenant_tx
+from parley.tenancy import tenant_tx, use_tenant
 from tests.fixtures import TenantWithKey
+from tests.knowledge.website import Website, run
 
 AddDocument = Callable[..., Any]
 
@@ -73,3 +74,62 @@ def count_rows(owner: TenantWithKey, document_id: UUID) -> dict[str, int]:
             model.__name__: model.objects.filter(document_id=document_id, valid_to=None).count()
             for model in (Chunk, ChunkVector, ChunkTerms)
         }
+
+
+@pytest.fixture
+def website(settings: Any) -> Iterator[Website]:
+    """A site on loopback that the operator listed."""
+    site = Website()
+    thread = run(site)
+    settings.PARLEY_EGRESS_ALLOW = [site.endpoint]
+    yield site
+    site.shutdown()
+    site.server_close()
+    thread.join(5)
+
+
+@pytest.fixture
+def canary() -> Iterator[Website]:
+    """A site on loopback that nobody listed: it must hear nothing."""
+    site = Website()
+    thread = run(site)
+    yield site
+    site.shutdown()
+    site.server_close()
+    thread.join(5)
+
+
+@pytest.fixture
+def add_source() -> Callable[..., Any]:
+    """`add_source(tenant, base, address, kind="crawl", …)` → a source whose first sync is queued."""
+
+    def make(owner: TenantWithKey, base: Any, address: str, **settings: Any) -> Any:
+        from apps.knowledge.services.source_settings import SourceSettings
+        from apps.knowledge.services.sources import create_source
+
+        chosen = SourceSettings(**{"kind": "crawl", "delay_seconds": 0, **settings})
+        with tenant_tx(owner.tenant.id):
+            return create_source(knowledge_base_id=base.id, address=address, settings=chosen)
+
+    return make
+
+
+@pytest.fixture
+def sync() -> Callable[..., Any]:
+    """`sync(tenant, source)` runs the open sync, or a new one, to its end and returns it."""
+
+    def make(owner: TenantWithKey, source: Any, **options: Any) -> Any:
+        from apps.knowledge.models import SourceRun
+        from apps.knowledge.services.crawling import run_source
+        from apps.knowledge.services.sources import start_run
+        from apps.knowledge.source_enums import OPEN_RUN
+
+        with tenant_tx(owner.tenant.id):
+            run = SourceRun.objects.filter(source=source, state__in=OPEN_RUN).first()
+            run = run or start_run(source_id=source.id, **options)
+        with use_tenant(owner.tenant.id):
+            run_source(run_id=run.id)
+        with tenant_tx(owner.tenant.id):
+            return SourceRun.objects.get(id=run.id)
+
+    return make

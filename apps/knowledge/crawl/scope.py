@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 from apps.knowledge.crawl.addresses import folder_of, site_of
 from apps.knowledge.crawl.patterns import Patterns
 from apps.knowledge.crawl.traps import is_trap
-from apps.knowledge.ingest.sniff import ACCEPTED_EXTENSIONS
 
-# Files that pages link to and that hold no text: not worth a request each.
+# Files that pages link to and that hold no text, or none that a reader of the site was meant to find there: pictures
+# are read when somebody uploads them, not by the thousand.
 _NEVER_TEXT = re.compile(
     r"\.(?:png|jpe?g|gif|webp|avif|svg|ico|bmp|tiff?|mp3|mp4|m4[av]|webm|ogg|wav|avi|mov|flac|zip|gz|tgz|bz2|xz|7z|rar|"
     r"tar|dmg|exe|msi|deb|rpm|apk|iso|whl|jar|css|m?js|map|json|xml|rss|atom|woff2?|ttf|otf|eot|ics|vcf|torrent|bin)",
@@ -65,5 +65,5 @@ def _is_folder(address: str, folder: str) -> bool:
 
 def may_hold_text(address: str) -> bool:
     """False for pictures, archives and other files that no reader takes, judged by their name."""
-    suffix = PurePosixPath(urlsplit(address).path).suffix.lower()
-    return suffix in ACCEPTED_EXTENSIONS or not _NEVER_TEXT.fullmatch(suffix)
+    suffix = PurePosixPath(urlsplit(address).path).suffix
+    return not _NEVER_TEXT.fullmatch(suffix)

@@ -42,6 +42,11 @@ def shape_of(address: str) -> str:
     return f"{parts.netloc}{path}{'?' + names if names else ''}"[:500]
 
 
+def is_family(shape: str) -> bool:
+    """Whether more than one address can have this shape."""
+    return "#" in shape or "?" in shape
+
+
 def fingerprint(text: str) -> int:
     """64 bits that are close for texts that are; numbers do not count, so that a month is like the next one.
 

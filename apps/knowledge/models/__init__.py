@@ -5,6 +5,8 @@ from apps.knowledge.models.document import Document, DocumentVersion, OriginalFi
 from apps.knowledge.models.knowledge_base import KnowledgeBase
 from apps.knowledge.models.search_index import IndexedDocument, SearchIndex
 from apps.knowledge.models.snapshot import Snapshot
+from apps.knowledge.models.source import Source, SourcePage, SourceRun
+from apps.knowledge.models.words import WordPostings, WordSegment
 
 __all__ = [
     "Chunk",
@@ -18,4 +20,9 @@ __all__ = [
     "OriginalFile",
     "SearchIndex",
     "Snapshot",
+    "Source",
+    "SourcePage",
+    "SourceRun",
+    "WordPostings",
+    "WordSegment",
 ]

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.db.models import Q
 from pgvector.django import HalfVectorField
@@ -114,21 +113,23 @@ class ChunkSketch(TenantOwned):
 
 
 class ChunkTerms(TenantOwned):
-    """The words of a chunk, stemmed and as written.
-
-    No GIN index: `@@` is not leakproof, so PostgreSQL never uses one below row-level security (safety.md §1).
-    """
+    """That a chunk may be found by its words, which stand under its number in `WordPostings`."""
 
     search_index = TenantForeignKey(SearchIndex, on_delete=models.CASCADE, related_name="+", db_index=False)
     document = TenantForeignKey(Document, on_delete=models.CASCADE, related_name="+")
     chunk = TenantForeignKey(Chunk, on_delete=models.CASCADE, related_name="+")
-    terms = SearchVectorField()
+    # Counts from 0 within the index; never used twice.
+    number = models.PositiveIntegerField()
     valid_from = models.PositiveBigIntegerField(default=0)
     valid_to = models.PositiveBigIntegerField(null=True)
 
     class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "search_index", "number"], include=["chunk"], name="knowledge_chunkterms_number_key"
+            )
+        ]
         indexes = [
-            models.Index(fields=["tenant", "search_index"], condition=_IS_LIVE, name="knowledge_chunkterms_live"),
             models.Index(
                 fields=["tenant", "search_index", "valid_to"], condition=_IS_ENDED, name="knowledge_chunkterms_ended"
             ),

@@ -23,6 +23,9 @@ class Document(TenantOwned):
     # What the sending system calls it, and what it knows about it; empty for documents added by hand.
     external_id = models.CharField(max_length=200, blank=True)
     metadata: Any = models.JSONField(default=dict)
+    # The web address it was fetched from, and the source that did.
+    url = models.CharField(max_length=2_000, blank=True)
+    source = TenantForeignKey("Source", on_delete=models.SET_NULL, null=True, related_name="documents")
     media_type = models.CharField(max_length=100)
     size_bytes = models.PositiveBigIntegerField()
     content_hash = models.CharField(max_length=64)

@@ -29,6 +29,8 @@ class SearchIndex(TenantOwned):
     # The model that made the vectors; empty until the first document was embedded.
     embedding_model = models.CharField(max_length=200, blank=True)
     dimensions = models.PositiveSmallIntegerField(default=LOCAL_DIMENSIONS)
+    # The next chunk's number among the words of this index.
+    next_number = models.PositiveIntegerField(default=0)
     activated_at = models.DateTimeField(null=True)
     error = models.CharField(max_length=500, blank=True)
 

@@ -37,6 +37,13 @@ class Region:
         return f"({rows} AND {_LIVE} AND {begun} UNION ALL {rows} AND {begun} AND valid_to > %(revision)s)"
 
     @property
+    def validity(self) -> str:
+        """The condition that a row with a validity is of this region's moment."""
+        if self.revision is None:
+            return _LIVE
+        return "valid_from <= %(revision)s AND (valid_to IS NULL OR valid_to > %(revision)s)"
+
+    @property
     def parameters(self) -> dict[str, Any]:
         """The values that `rows_of` names, for the ambient tenant."""
         return {"tenant": require_tenant_id(), "indexes": list(self.search_index_ids), "revision": self.revision}

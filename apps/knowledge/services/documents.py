@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 from uuid import UUID
 
@@ -17,8 +18,8 @@ from apps.knowledge.ingest.sniff import MEDIA_TYPES, sniff, too_large_sentence
 from apps.knowledge.models import Document, DocumentVersion, KnowledgeBase, OriginalFile
 from apps.knowledge.policies import NO_CONTENT, require_may_retry
 from apps.knowledge.selectors import get_document
-from apps.knowledge.services.external import Metadata, checked_external_id, checked_metadata
-from apps.knowledge.services.index_rows import delete_chunks, hide_document
+from apps.knowledge.services.external import Metadata, WebOrigin, checked_external_id, checked_metadata
+from apps.knowledge.services.index_rows import delete_chunks, hide_document, hide_documents
 from apps.knowledge.services.revisions import begin_revision
 from apps.tenants.services.audit import record
 from parley.errors import Conflict, Invalid, NotFound, TooLarge
@@ -42,20 +43,22 @@ def add_document(
     title: str = "",
     external_id: str = "",
     metadata: Metadata | None = None,
+    origin: WebOrigin | None = None,
 ) -> Document:
     """Store a file and start indexing it after commit.
 
     A file of a name that exists already becomes that document's next version: the old text is found until the
     new one is indexed. With an `external_id` that name decides instead: sent again it becomes the next version,
     and unchanged content only takes over the `metadata` (None leaves it as it is). `media_type` is what the
-    sender claims and is not believed; the content decides. A `folder` is shown before the name.
+    sender claims and is not believed; the content decides. A `folder` is shown before the name. What was fetched
+    names its `origin`, and its `name` may then hold the folders of its address.
 
     Safe to repeat: equal content never makes a second document. Raises `NotFound`; `TooLarge`; `Invalid` for
     files that are not read; `Conflict` when the same content is there already.
     """
     if len(content) > limits.MAX_FILE_BYTES:
         raise TooLarge(too_large_sentence(len(content)))
-    name = clean_name(name, folder)
+    name = clean_name(name, folder) if origin is None else _UNPRINTABLE.sub("", name)[:_MAX_NAME]
     try:
         media_type = MEDIA_TYPES[sniff(content, name)]
     except Unreadable as problem:
@@ -65,7 +68,7 @@ def add_document(
     external_id, metadata = checked_external_id(external_id), checked_metadata(metadata)
     document = _existing(base, name, digest, external_id)
     if document is not None and document.content_hash == digest and document.status != DocumentStatus.FAILED:
-        _describe(document, metadata)
+        _describe(document, metadata, origin)
         return document
     if document is None:
         document = Document(knowledge_base=base, version_number=1, external_id=external_id)
@@ -73,6 +76,8 @@ def add_document(
         document.version_number += 1
     document.name = _free_name(base, name, external_id) if external_id else name
     document.metadata = document.metadata if metadata is None else metadata
+    if origin is not None:
+        document.url, document.source_id = origin.url, origin.source_id
     document.title, document.media_type = title[:_MAX_TITLE] or document.title, media_type
     document.size_bytes, document.content_hash = len(content), digest
     _store(document, content)
@@ -197,6 +202,24 @@ def delete_document(*, document_id: UUID) -> None:
     enqueue("knowledge.purge_document", document_id=str(document.id))
 
 
+def delete_documents(*, knowledge_base_id: UUID, document_ids: Sequence[UUID]) -> None:
+    """Hide many documents of one base at once, everywhere; the sweep has their content erased soon after.
+
+    The caller records why. Safe to repeat. Raises `NotFound`.
+    """
+    begin_revision(knowledge_base_id)
+    alive = Document.objects.filter(knowledge_base_id=knowledge_base_id, id__in=document_ids, deleted_at=None)
+    ids = list(alive.values_list("id", flat=True))
+    hide_documents(ids)
+    alive.filter(id__in=ids).update(
+        deleted_at=timezone.now(),
+        attempt=F("attempt") + 1,
+        chunk_count=0,
+        lease_expires_at=None,
+        updated_at=timezone.now(),
+    )
+
+
 def purge_document(*, document_id: UUID) -> bool:
     """Erase a deleted document with every version, chunk and file. False when there is nothing to erase."""
     document = Document.objects.filter(id=document_id).exclude(deleted_at=None).first()
@@ -241,8 +264,11 @@ def _free_name(base: KnowledgeBase, name: str, external_id: str) -> str:
     return clean_name(f"{path.stem[: _MAX_NAME - 220]} ({external_id}){path.suffix}")
 
 
-def _describe(document: Document, metadata: Metadata | None) -> None:
-    """Take over metadata without indexing anything."""
+def _describe(document: Document, metadata: Metadata | None, origin: WebOrigin | None) -> None:
+    """Take over metadata and origin without indexing anything."""
+    if origin is not None and (document.url, document.source_id) != (origin.url, origin.source_id):
+        document.url, document.source_id = origin.url, origin.source_id
+        document.save(update_fields=["url", "source", "updated_at"])
     if metadata is not None and metadata != document.metadata:
         before = {"metadata": document.metadata}
         document.metadata = metadata

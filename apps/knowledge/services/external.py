@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from parley.errors import Invalid
 
@@ -13,6 +15,16 @@ Metadata = Mapping[str, Any]
 MAX_EXTERNAL_ID = 200
 MAX_METADATA_FIELDS = 50
 MAX_METADATA_BYTES = 8_192
+
+
+@dataclass(frozen=True, slots=True)
+class WebOrigin:
+    """Where a fetched document came from: its address, and the source that led there."""
+
+    url: str
+    source_id: UUID
+
+
 _PLAIN = (str, int, float, bool)
 
 

@@ -15,6 +15,7 @@ from django.db import connection
 
 from apps.knowledge.ingest.chunk import ChunkDraft
 from apps.knowledge.services.passage_vectors import PassageVector
+from apps.knowledge.services.word_rows import WordSource, write_words
 from parley.db.ids import uuid7
 from parley.tenancy import require_tenant_id
 
@@ -28,21 +29,6 @@ SELECT id, %(tenant)s, now(), %(base)s, %(document)s, %(version)s, %(index)s, %(
 FROM unnest(%(ids)s::uuid[], %(ordinals)s::int[], %(sections)s::int[], %(texts)s::text[], %(headings)s::text[],
             %(locations)s::text[], %(tokens)s::int[])
      AS draft (id, ordinal, section, text, headings, location, tokens)
-"""
-# Stemmed words find other forms of a word, words as written find names and codes. What stands in a title or a
-# heading names the subject of the chunk: label A.
-_INSERT_TERMS = """
-INSERT INTO knowledge_chunkterms
-    (id, tenant_id, created_at, search_index_id, document_id, chunk_id, terms, valid_from)
-SELECT id, tenant_id, now(), search_index_id, document_id, id,
-       setweight(to_tsvector('english', context), 'A') || setweight(to_tsvector('simple', context), 'A')
-       || to_tsvector('english', text) || to_tsvector('simple', text), valid_from
-FROM knowledge_chunk
-CROSS JOIN LATERAL (
-    SELECT concat_ws(' ', %(title)s::text, (SELECT string_agg(h, ' ') FROM
-                           jsonb_array_elements_text(headings) h))
-) AS above (context)
-WHERE tenant_id = %(tenant)s AND id = ANY(%(ids)s)
 """
 # A vector is valid for as long as its chunk, which may have been ended while the vector was made.
 _INSERT_VECTORS = """
@@ -63,6 +49,9 @@ SELECT draft.id, chunk.tenant_id, now(), chunk.search_index_id, chunk.document_i
 FROM unnest(%(ids)s::uuid[], %(chunks)s::uuid[], %(vectors)s::text[]) AS draft (id, chunk_id, embedding)
 JOIN knowledge_chunk AS chunk ON chunk.tenant_id = %(tenant)s AND chunk.id = draft.chunk_id
 """
+
+
+_CHUNK_WORDS = "SELECT search_index_id, headings::text, text FROM knowledge_chunk WHERE tenant_id = %s AND id = %s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +89,23 @@ def write_chunks(target: IndexTarget, drafts: Sequence[ChunkDraft]) -> list[UUID
     }
     with connection.cursor() as cursor:
         cursor.execute(_INSERT_CHUNKS, values)
-        cursor.execute(_INSERT_TERMS, values)
+    write_words(
+        search_index_id=target.search_index_id,
+        sources=[
+            WordSource(chunk_id, (target.title, *draft.headings), draft.text)
+            for chunk_id, draft in zip(ids, drafts, strict=True)
+        ],
+    )
     return ids
 
 
 def write_terms(*, chunk_id: UUID, title: str) -> None:
     """Insert the terms of one chunk, under the title of its document."""
     with connection.cursor() as cursor:
-        cursor.execute(_INSERT_TERMS, {"tenant": require_tenant_id(), "title": title, "ids": [chunk_id]})
+        cursor.execute(_CHUNK_WORDS, [require_tenant_id(), chunk_id])
+        search_index_id, headings, text = cursor.fetchone()
+    source = WordSource(chunk_id, (title, *json.loads(headings)), text)
+    write_words(search_index_id=search_index_id, sources=[source])
 
 
 def write_vectors(vectors: Sequence[tuple[UUID, PassageVector]]) -> None:
@@ -199,6 +197,15 @@ _DELETE_BY_BASE = [
 def hide_document(document_id: UUID) -> None:
     """Make a document unfindable at every revision from this transaction on; its chunks stay for `delete_chunks`."""
     _delete([statement for table, statement in _DELETE_BY_DOCUMENT.items() if table != "knowledge_chunk"], document_id)
+
+
+def hide_documents(document_ids: Sequence[UUID]) -> None:
+    """`hide_document` for many, in as many statements as for one."""
+    with connection.cursor() as cursor:
+        for table, statement in _DELETE_BY_DOCUMENT.items():
+            if table != "knowledge_chunk":
+                statement = statement.replace("document_id = %s", "document_id = ANY(%s)")
+                cursor.execute(statement, [require_tenant_id(), list(document_ids)])
 
 
 def delete_chunks(document_id: UUID) -> None:

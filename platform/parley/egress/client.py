@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.message import Message
 from functools import lru_cache
 from urllib.parse import urljoin
@@ -32,7 +32,10 @@ _OUR_HEADERS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """An answer. `content` is read for 2xx only; `redirected_from` lists the addresses passed on the way."""
+    """An answer. `content` is read for 2xx only; `redirected_from` lists the addresses passed on the way.
+
+    `headers` are named in small letters; of several with one name the first is kept.
+    """
 
     url: str
     status: int
@@ -42,6 +45,7 @@ class Fetched:
     etag: str | None
     last_modified: str | None
     redirected_from: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def fetch(
@@ -65,6 +69,14 @@ def fetch(
         last_modified=last_modified,
         total_seconds=total_seconds,
     )
+
+
+def check_address(url: str) -> None:
+    """Raise `EgressRefused` for an address that would never be called, before anybody waits for it.
+
+    Names are not looked up here: what they lead to is judged whenever they are fetched.
+    """
+    judge_url(url, _allowance(tuple(settings.PARLEY_EGRESS_ALLOW)))
 
 
 class EgressClient:
@@ -152,6 +164,7 @@ class EgressClient:
                     etag=found.text("etag"),
                     last_modified=found.text("last-modified"),
                     redirected_from=passed,
+                    headers=found.values,
                 )
         except httpcore.TimeoutException:
             raise EgressFailed(f"{target.host} did not answer in time.", reason="timeout") from None
@@ -163,16 +176,16 @@ class _Headers:
     """An answer's headers as text; the first of several with the same name counts."""
 
     def __init__(self, response: httpcore.Response) -> None:
-        self._values: dict[str, str] = {}
+        self.values: dict[str, str] = {}
         for name, value in response.headers:
-            self._values.setdefault(name.decode("latin-1").lower(), value.decode("utf-8", "replace"))
+            self.values.setdefault(name.decode("latin-1").lower(), value.decode("utf-8", "replace"))
         message = Message()
-        message["content-type"] = self._values.get("content-type", "application/octet-stream")
+        message["content-type"] = self.values.get("content-type", "application/octet-stream")
         self.media_type = message.get_content_type()
         self.charset = message.get_content_charset()
 
     def text(self, name: str) -> str | None:
-        return self._values.get(name)
+        return self.values.get(name)
 
 
 def _content(response: httpcore.Response, found: _Headers, accept: Collection[str], max_bytes: int) -> bytes:
@@ -204,4 +217,13 @@ def _tls() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-__all__ = ["MAX_REDIRECTS", "USER_AGENT", "EgressClient", "EgressFailed", "EgressRefused", "Fetched", "fetch"]
+__all__ = [
+    "MAX_REDIRECTS",
+    "USER_AGENT",
+    "EgressClient",
+    "EgressFailed",
+    "EgressRefused",
+    "Fetched",
+    "check_address",
+    "fetch",
+]

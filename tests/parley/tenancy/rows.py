@@ -97,6 +97,6 @@ def _literal(kind: str) -> str:
     if kind.startswith(("integer", "bigint", "smallint", "numeric")):
         return "0"
     if kind.startswith(("halfvec", "vector")):
-        size = int(kind.split("(")[1].rstrip(")"))
+        size = kind.partition("(")[2].rstrip(")") or "3"
         return f"array_fill(0.5::real, ARRAY[{size}])::{kind}"
     raise AssertionError(f"How is a {kind} written? Teach tests/parley/tenancy/rows.py.")

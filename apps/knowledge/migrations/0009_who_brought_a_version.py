@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("knowledge", "0006_rows_belong_to_an_index"),
+        ("knowledge", "0008_sources"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
