@@ -127,12 +127,7 @@ class Migration(migrations.Migration):
                 ("revision", models.PositiveBigIntegerField()),
                 ("name", models.CharField(max_length=120)),
                 ("note", models.CharField(blank=True, max_length=500)),
-                (
-                    "created_by",
-                    models.ForeignKey(
-                        null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to="tenants.user"
-                    ),
-                ),
+                ("author_label", models.CharField(max_length=200)),
                 (
                     "knowledge_base",
                     parley.tenancy.models.TenantForeignKey(

@@ -18,7 +18,7 @@ class Snapshot(TenantOwned):
     revision = models.PositiveBigIntegerField()
     name = models.CharField(max_length=120)
     note = models.CharField(max_length=500, blank=True)
-    created_by = models.ForeignKey("tenants.User", on_delete=models.SET_NULL, null=True, related_name="+")
+    author_label = models.CharField(max_length=200)
 
     class Meta:
         constraints = [

@@ -18,7 +18,7 @@ from django.db.models import Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from apps.knowledge.enums import IndexState
-from apps.knowledge.models import Chunk, SearchIndex
+from apps.knowledge.models import Chunk, SearchIndex, Snapshot
 from apps.knowledge.retrieval.evidence import Place
 from apps.knowledge.retrieval.region import Region
 from apps.knowledge.retrieval.sketches import find_by_sketch
@@ -42,13 +42,22 @@ class Candidates:
     similarities: dict[UUID, float]
 
 
-def live_region(base_ids: Sequence[UUID]) -> Region:
-    """What can be found in these bases now."""
-    indexes = SearchIndex.objects.filter(knowledge_base_id__in=base_ids, state=IndexState.ACTIVE).annotate(
-        total=Coalesce(Sum("documents__chunk_count"), 0)
-    )
-    found = list(indexes.values_list("id", "total"))
-    return Region(tuple(index_id for index_id, _ in found), total=sum(total for _, total in found))
+def region_of(base_ids: Sequence[UUID], snapshot_ids: Sequence[UUID] = ()) -> Region:
+    """What is searched in these bases: what can be found now, or at a base's snapshot where one is given.
+
+    A snapshot that is gone, or of another base, pins nothing.
+    """
+    pinned: dict[UUID, tuple[UUID, int]] = {}
+    if snapshot_ids:
+        wanted = Snapshot.objects.filter(id__in=snapshot_ids, knowledge_base_id__in=base_ids)
+        rows = wanted.values_list("knowledge_base_id", "search_index_id", "revision")
+        pinned = {base_id: (index_id, revision) for base_id, index_id, revision in rows}
+    is_searched = Q(knowledge_base_id__in=[base_id for base_id in base_ids if base_id not in pinned])
+    is_searched = is_searched & Q(state=IndexState.ACTIVE) | Q(id__in=[index_id for index_id, _ in pinned.values()])
+    indexes = SearchIndex.objects.filter(is_searched).annotate(total=Coalesce(Sum("documents__chunk_count"), 0))
+    totals = dict(indexes.values_list("id", "total"))
+    live = tuple(index_id for index_id in totals if all(index_id != other for other, _ in pinned.values()))
+    return Region(live, total=sum(totals.values()), pinned=tuple(pinned.values()))
 
 
 def find_candidates(*, region: Region, question: str, vector: str | None, limit: int) -> Candidates:
@@ -88,16 +97,21 @@ def neighbours_of(*, region: Region, places: Sequence[Place]) -> dict[UUID, Plac
         Q(document_id=place.document, ordinal__range=(place.ordinal - _REACH, place.ordinal + _REACH))
         for place in places
     ]
-    valid = Q(valid_to=None)
-    if region.revision is not None:
-        valid = Q(valid_from__lte=region.revision) & (valid | Q(valid_to__gt=region.revision))
-    rows = _findable().filter(reduce(or_, near), valid, search_index_id__in=region.search_index_ids)
+    rows = _findable().filter(reduce(or_, near), _is_of(region))
     return {
         key: Place(document_id, ordinal)
         for key, document_id, ordinal in rows.values_list("id", "document_id", "ordinal")
     }
 
 
+def _is_of(region: Region) -> Q:
+    is_of = Q(search_index_id__in=region.search_index_ids, valid_to=None)
+    for index_id, revision in region.pinned:
+        was_there = Q(valid_from__lte=revision) & (Q(valid_to=None) | Q(valid_to__gt=revision))
+        is_of |= Q(search_index_id=index_id) & was_there
+    return is_of
+
+
 def _findable() -> QuerySet[Chunk]:
-    chunks: QuerySet[Chunk] = Chunk.objects.filter(is_enabled=True, document__deleted_at=None)
+    chunks: QuerySet[Chunk] = Chunk.objects.filter(document__deleted_at=None)
     return chunks

@@ -1,4 +1,4 @@
-"""What a search looks at: indexes as they are now, or one as it was at a revision of its base."""
+"""What a search looks at: indexes as they are now, and others as they were at a revision of their base."""
 
 from __future__ import annotations
 
@@ -8,42 +8,54 @@ from uuid import UUID
 
 from parley.tenancy import require_tenant_id
 
-_OF_REGION = "SELECT * FROM {table} WHERE tenant_id = %(tenant)s AND search_index_id = ANY(%(indexes)s)"
-_LIVE = "valid_to IS NULL"
+_ROWS = "SELECT * FROM {table} WHERE tenant_id = %(tenant)s AND search_index_id ="
+_LIVE = "search_index_id = ANY(%(indexes)s) AND valid_to IS NULL"
 
 
 @dataclass(frozen=True, slots=True)
 class Region:
     """Indexes whose rows one statement reads; `total` is the number of passages in them.
 
-    Without a `revision` the live rows, with one the rows that were valid then. Indexes of different dimensions
-    are different regions.
+    `search_index_ids` are searched live, the `pinned` ones (index, revision) by the rows that were valid then.
+    Indexes of different dimensions are different regions.
     """
 
     search_index_ids: tuple[UUID, ...]
     total: int
-    revision: int | None = None
+    pinned: tuple[tuple[UUID, int], ...] = ()
     dimensions: int = 384
+
+    @property
+    def all_index_ids(self) -> tuple[UUID, ...]:
+        """Every index of the region, live or pinned."""
+        return (*self.search_index_ids, *(index_id for index_id, _ in self.pinned))
 
     def rows_of(self, table: str) -> str:
         """The region's rows of a table with a validity, as a table expression; its values are in `parameters`.
 
         Live and ended rows are read apart, each by an index of its own.
         """
-        rows = _OF_REGION.format(table=table)
-        if self.revision is None:
-            return f"({rows} AND {_LIVE})"
-        begun = "valid_from <= %(revision)s"
-        return f"({rows} AND {_LIVE} AND {begun} UNION ALL {rows} AND {begun} AND valid_to > %(revision)s)"
+        rows = _ROWS.format(table=table)
+        parts = [f"{rows} ANY(%(indexes)s) AND valid_to IS NULL"] if self.search_index_ids or not self.pinned else []
+        for number in range(len(self.pinned)):
+            then = f"{rows} %(pinned{number})s AND valid_from <= %(revision{number})s"
+            parts += [f"{then} AND valid_to IS NULL", f"{then} AND valid_to > %(revision{number})s"]
+        return f"({' UNION ALL '.join(parts)})"
 
     @property
     def validity(self) -> str:
-        """The condition that a row with a validity is of this region's moment."""
-        if self.revision is None:
-            return _LIVE
-        return "valid_from <= %(revision)s AND (valid_to IS NULL OR valid_to > %(revision)s)"
+        """The condition that a row with a validity is of this region and its moment."""
+        moments = [
+            f"search_index_id = %(pinned{number})s AND valid_from <= %(revision{number})s"
+            f" AND (valid_to IS NULL OR valid_to > %(revision{number})s)"
+            for number in range(len(self.pinned))
+        ]
+        return " OR ".join(f"({condition})" for condition in (_LIVE, *moments)).join("()")
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The values that `rows_of` names, for the ambient tenant."""
-        return {"tenant": require_tenant_id(), "indexes": list(self.search_index_ids), "revision": self.revision}
+        """The values that `rows_of` and `validity` name, for the ambient tenant."""
+        values: dict[str, Any] = {"tenant": require_tenant_id(), "indexes": list(self.search_index_ids)}
+        for number, (index_id, revision) in enumerate(self.pinned):
+            values |= {f"pinned{number}": index_id, f"revision{number}": revision}
+        return values

@@ -14,9 +14,9 @@ from apps.knowledge.models import Chunk
 from apps.knowledge.retrieval.candidates import (
     Candidates,
     find_candidates,
-    live_region,
     neighbours_of,
     places_of,
+    region_of,
     similarities_of,
 )
 from apps.knowledge.retrieval.evidence import Place, with_evidence
@@ -38,13 +38,19 @@ _WITH_NEIGHBOURS = 10
 
 
 def search(
-    *, knowledge_base_ids: Sequence[UUID], query: str, limit: int = 8, settings: RetrievalSettings | None = None
+    *,
+    knowledge_base_ids: Sequence[UUID],
+    query: str,
+    limit: int = 8,
+    settings: RetrievalSettings | None = None,
+    snapshot_ids: Sequence[UUID] = (),
 ) -> list[Passage]:
     """The passages of these knowledge bases that fit a question best, best first.
 
     Words and meaning are looked up separately and their scores fused. Unknown bases are ignored. Without an
-    embedder the words alone decide. Call it without a transaction and with an ambient tenant: the question is
-    embedded first, then one transaction reads. Raises `Invalid` for a question that is empty or too long.
+    embedder the words alone decide. A base with one of the snapshots is searched as it was then. Call it without
+    a transaction and with an ambient tenant: the question is embedded first, then one transaction reads. Raises
+    `Invalid` for a question that is empty or too long.
     """
     question = " ".join(query.split())
     if not question:
@@ -57,7 +63,8 @@ def search(
         return []
     vector = _embed(question)
     with tenant_tx():
-        return _search(list(knowledge_base_ids), question, vector, limit, settings or RetrievalSettings())
+        region = region_of(knowledge_base_ids, snapshot_ids)
+        return _search(region, question, vector, limit, settings or RetrievalSettings())
 
 
 def _embed(question: str) -> str | None:
@@ -70,9 +77,8 @@ def _embed(question: str) -> str | None:
 
 
 def _search(
-    base_ids: list[UUID], question: str, vector: str | None, limit: int, settings: RetrievalSettings
+    region: Region, question: str, vector: str | None, limit: int, settings: RetrievalSettings
 ) -> list[Passage]:
-    region = live_region(base_ids)
     found = find_candidates(region=region, question=question, vector=vector, limit=max(limit, settings.candidate_count))
     weight = DEFAULT_VECTOR_WEIGHT if settings.vector_weight is None else settings.vector_weight
     fused = fuse(found.words, found.similarities, vector_weight=weight)

@@ -21,12 +21,10 @@ WHERE tenant_id = %(tenant)s AND search_index_id = ANY(%(indexes)s) ORDER BY dis
 
 
 def find_by_sketch(*, region: Region, question: str, limit: int) -> list[VectorHit]:
-    """The `limit` sketched passages nearest to a question; none in almost every search, and at a snapshot.
+    """The `limit` sketched passages nearest to a question; none in almost every search, and of what is pinned.
 
     Inside the caller's transaction.
     """
-    if region.revision is not None:
-        return []
     values = region.parameters | {"limit": limit}
     with connection.cursor() as cursor:
         cursor.execute(_ANY, values)

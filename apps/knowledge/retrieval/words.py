@@ -52,8 +52,8 @@ GROUP BY word ORDER BY similarity(word, %s) DESC, word LIMIT %s
 _FOUND = """
 SELECT rows.search_index_id, rows.number, rows.chunk_id
 FROM unnest(%(asked)s::uuid[], %(numbers)s::int[]) AS asked (search_index_id, number)
-JOIN knowledge_chunkterms AS rows ON rows.search_index_id = asked.search_index_id AND rows.number = asked.number
-WHERE rows.tenant_id = %(tenant)s AND {valid}
+JOIN (SELECT * FROM knowledge_chunkterms WHERE tenant_id = %(tenant)s AND {valid}) AS rows
+  ON rows.search_index_id = asked.search_index_id AND rows.number = asked.number
 """
 
 
@@ -71,7 +71,7 @@ def find_by_words(*, region: Region, query: str, limit: int) -> list[WordHit]:
     Rarity and length are taken over all indexes of the region together. Inside the caller's tenant transaction.
     """
     tokens = read_tokens(query[:MAX_QUERY_CHARS])
-    collection = _Collection.read(region.search_index_ids)
+    collection = _Collection.read(region.all_index_ids)
     if not tokens or not collection.segments:
         return []
     words = Reader(tokens, sorted(collection.languages)).query_words(tokens, MAX_WORDS)
