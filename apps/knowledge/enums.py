@@ -33,3 +33,11 @@ class IndexState(models.TextChoices):
     ACTIVE = "active"
     RETIRED = "retired"
     FAILED = "failed"
+
+
+class GraphState(models.TextChoices):
+    """Only a ready graph is searched. A poor one misses neighbours at every setting: all vectors are compared."""
+
+    BUILDING = "building"
+    READY = "ready"
+    POOR = "poor"

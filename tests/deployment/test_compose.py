@@ -20,7 +20,7 @@ from tests.deployment import compose
 
 COMPOSE = compose.load()
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = ("migrate", "web", "worker", "beat")
+OURS = ("migrate", "web", "worker", "beat", "maintenance")
 DOCKERFILE = (compose.ROOT / "Dockerfile").read_text()
 
 # The Compose specification's names that we use; anything else is a slip of the pen.
@@ -77,12 +77,13 @@ def test_everything_that_is_referred_to_exists() -> None:
 
 def test_every_lasting_service_has_a_health_check() -> None:
     lasting = {name for name, service in SERVICES.items() if service["restart"] != "no"}
-    assert lasting == {"postgres", "valkey", "web", "worker", "beat"}
-    assert all(SERVICES[name]["healthcheck"].get("test") for name in lasting)
+    assert lasting == {"postgres", "valkey", "web", "worker", "beat", "maintenance"}
+    # Maintenance serves nobody, and searches do without it: Docker starting it again is enough.
+    assert all(SERVICES[name]["healthcheck"].get("test") for name in lasting - {"maintenance"})
 
 
 def test_nothing_of_ours_starts_before_the_migration() -> None:
-    for name in ("web", "worker", "beat"):
+    for name in ("web", "worker", "beat", "maintenance"):
         assert SERVICES[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
 
 
@@ -117,7 +118,7 @@ def test_variables_are_ones_that_the_code_reads() -> None:
 
 
 def test_each_process_signs_in_as_its_own_role() -> None:
-    """T-01 in containers: only the migrate step knows the owner's password, and nobody serves as it."""
+    """T-01 in containers: only the migrate step and maintenance know the owner's password, and nobody serves as it."""
     for name in ("web", "worker", "beat"):
         addresses = {key: value for key, value in SERVICES[name]["environment"].items() if "DATABASE_URL" in key}
         assert {re.search(r"//(\w+):", value)[1] for value in addresses.values()} == {

@@ -6,6 +6,7 @@ from apps.knowledge.models.knowledge_base import KnowledgeBase
 from apps.knowledge.models.search_index import IndexedDocument, SearchIndex
 from apps.knowledge.models.snapshot import Snapshot
 from apps.knowledge.models.source import Source, SourcePage, SourceRun
+from apps.knowledge.models.vector_graph import VectorGraph
 from apps.knowledge.models.words import WordPostings, WordSegment
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Source",
     "SourcePage",
     "SourceRun",
+    "VectorGraph",
     "WordPostings",
     "WordSegment",
 ]

@@ -22,8 +22,6 @@ from apps.knowledge.models.knowledge_base import KnowledgeBase
 from apps.knowledge.models.search_index import SearchIndex
 from parley.tenancy.models import TenantForeignKey, TenantOwned
 
-# An entry of a b-tree holds 2,704 bytes: longer vectors stay in the table.
-INLINE_DIMENSIONS = 1_024
 SKETCH_DIMENSIONS = 256
 
 _IS_LIVE = Q(valid_to=None)
@@ -87,13 +85,8 @@ class ChunkVector(TenantOwned):
     class Meta:
         indexes = [
             models.Index(fields=["tenant", "content_key"], name="knowledge_chunkvector_content"),
-            # The live vectors once more, side by side for each index: the exact scan reads this and nothing else.
-            models.Index(
-                fields=["tenant", "search_index"],
-                include=["chunk", "embedding", "dimensions"],
-                condition=_IS_LIVE & Q(dimensions__lte=INLINE_DIMENSIONS),
-                name="knowledge_chunkvector_live",
-            ),
+            # Points into the table. Holding the vectors once more made the exact comparison no faster (decision 0006).
+            models.Index(fields=["tenant", "search_index"], condition=_IS_LIVE, name="knowledge_chunkvector_live"),
             models.Index(
                 fields=["tenant", "search_index", "valid_to"], condition=_IS_ENDED, name="knowledge_chunkvector_ended"
             ),

@@ -53,6 +53,10 @@ class Application:
         argv = [sys.executable, "-m", "celery", "-A", "parley.config.celery", "beat", "--loglevel", "WARNING"]
         return Program("beat", "scheduler", [*argv, "--schedule", str(schedule), "--pidfile="], env, self.project)
 
+    def maintenance(self, env: Mapping[str, str]) -> Program:
+        argv = [sys.executable, str(self.project / "manage.py"), "maintain_search_indexes", "--watch"]
+        return Program("maintenance", "maintenance of search", argv, env, self.project)
+
     def embedder(self, port: int, env: Mapping[str, str]) -> Program:
         argv = [sys.executable, "-m", "parley.llm.embedder_server", "--port", str(port)]
         return Program("embedder", "embedding model", argv, env, self.project, lambda: answers(port, "/healthz"))

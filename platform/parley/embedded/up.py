@@ -87,6 +87,9 @@ class Up:
         # Nothing is due in the first seconds, and on a small machine the others start sooner without it.
         beat = self._supervisor.start(self._application.beat(serving, self._folder.path / "beat-schedule"))
         self._supervisor.wait_ready(beat, seconds=_PATIENCE)
+        if access.migrator is not None:
+            # Only the owner of the tables may make the indexes of large knowledge bases.
+            self._supervisor.start(self._application.maintenance(env | access.for_migrating))
         running = RunningParley(pid=os.getpid(), address=self._options.address, is_ready=True)
         self._show_ready(demo)
         self._folder.announce(running)

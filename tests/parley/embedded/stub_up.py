@@ -56,6 +56,9 @@ class StubApplication(Application):
     def beat(self, env: Mapping[str, str], schedule: Path) -> Program:
         return self._python("beat", "scheduler", env, SLEEPER)
 
+    def maintenance(self, env: Mapping[str, str]) -> Program:
+        return self._python("maintenance", "maintenance of search", env, SLEEPER)
+
     def embedder(self, port: int, env: Mapping[str, str]) -> Program:
         return self._server("embedder", "embedding model", port, env)
 
