@@ -46,7 +46,19 @@ def _files() -> list[tuple[str, bytes]]:
     if not found:
         print("ingest: the public documents are not here; a PDF of 60 pages made here is read.", file=sys.stderr)
         return [("made.pdf", _made_pdf(60))]
-    return [(path.name, path.read_bytes()) for path in found]
+    return [file for path in found if _has_text(file := (path.name, path.read_bytes()))]
+
+
+def _has_text(file: tuple[str, bytes]) -> bool:
+    """Whether every page has a text of its own: text recognition is another matter than reading, and here, outside
+    the sandbox, there is none.
+    """
+    from apps.knowledge.ingest.blocks import Unreadable
+    from apps.knowledge.ingest.extract import extract
+
+    with contextlib.suppress(Unreadable):
+        return not extract(file[1], file[0]).notice
+    return False
 
 
 def _made_pdf(pages: int) -> bytes:

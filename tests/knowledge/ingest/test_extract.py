@@ -103,5 +103,7 @@ def test_invisible_characters_do_not_reach_the_model() -> None:
 
 
 def test_deep_nesting_ends_in_text_or_a_sentence() -> None:
-    content = b"<html><body>" + b"<div>" * 20_000 + b"deep words" + b"</div>" * 20_000
+    content = b"<html><body>" + b"<div>" * 4_000 + b"deep words" + b"</div>" * 4_000
     assert "deep words" in extract(content, "a.html").blocks[-1].text
+    with pytest.raises(Unreadable, match="nested too deeply"):
+        extract(content.replace(b"<div>", b"<div>" * 50), "a.html")

@@ -70,7 +70,8 @@ def _require_open(encryption: Any) -> None:
 
 
 def _xml(archive: zipfile.ZipFile, path: str) -> Any:
-    return fromstring(archive.read(path), forbid_dtd=True)
+    # Older books name a document type; it is neither fetched nor may it declare an entity.
+    return fromstring(archive.read(path), forbid_dtd=False, forbid_entities=True, forbid_external=True)
 
 
 def _local(element: Any) -> str:

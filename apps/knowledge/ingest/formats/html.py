@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from apps.knowledge.ingest.blocks import BlockBuilder, ExtractedDocument, clean, table_text
+from apps.knowledge.ingest.blocks import BlockBuilder, ExtractedDocument, Unreadable, clean, table_text
 from apps.knowledge.ingest.formats.text import decode
 
 _DROPPED_TAGS = frozenset(
@@ -38,12 +38,21 @@ _BLOCK_TAGS = frozenset(
 )
 _META_CHARSET = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([\w-]{2,40})", re.IGNORECASE)
 _MAX_DEPTH = 150
+# Elements that authors close; paragraphs, items and cells are often left open.
+_CLOSED_TAG = re.compile(
+    r"<(/?)(?:div|section|article|span|ul|ol|dl|table|blockquote|main|b|i|em|strong|font|a|form|center|big|small|sub|"
+    r"sup|u|s|code|pre|details|fieldset|figure|button|object|svg)\b",
+    re.IGNORECASE,
+)
+_MAX_OPEN = 5_000
 _SPACE = re.compile(r"\s+")
 
 
 def read_html(content: bytes) -> ExtractedDocument:
     """The document of a web page, of its main part alone where that is marked and holds much of the text."""
-    tree = LexborHTMLParser(_decode_html(content))
+    source = _decode_html(content)
+    _require_shallow(source)
+    tree = LexborHTMLParser(source)
     title_node = tree.css_first("title")
     title = title_node.text() if title_node else ""
     walker = _Walker()
@@ -52,6 +61,18 @@ def read_html(content: bytes) -> ExtractedDocument:
         walker.walk(body, 0)
         walker.flush()
     return walker.builder.finish(title)
+
+
+def _require_shallow(source: str) -> None:
+    """Raise `Unreadable` for nesting no page has: building its tree would take time by the square of its depth."""
+    if source.count("<") <= _MAX_OPEN:
+        return
+    depth = 0
+    for tag in _CLOSED_TAG.finditer(source):
+        depth += -1 if tag.group(1) else 1
+        depth = max(depth, 0)
+        if depth > _MAX_OPEN:
+            raise Unreadable("The page is nested too deeply to be read. Save it again in a simpler form.")
 
 
 def _decode_html(content: bytes) -> str:
