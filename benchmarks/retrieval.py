@@ -4,6 +4,8 @@ Everything is the shipped code beside throw-away services: files are added and i
 `find_by_words`, `find_by_vector` and `search`. Needs the public sets beside the repository
 (`../shared/data`, or `PARLEY_BENCH_DATA`) and says so when they are not there.
 `PARLEY_BENCH_RETRIEVAL=code,docs` chooses sets, `PARLEY_BENCH_ARTICLES` bounds the long articles of `covid`.
+Most of the time goes into embedding. A text has the same vector on every run, so with `PARLEY_BENCH_VECTORS` (a
+file) they are kept from one run to the next.
 """
 
 from __future__ import annotations
@@ -11,9 +13,11 @@ from __future__ import annotations
 import csv
 import json
 import os
+import sqlite3
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
@@ -23,13 +27,15 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import numpy as np
+
 from benchmarks.figures import Figure
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("PARLEY_BENCH_DATA", ROOT.parent / "shared" / "data"))
 SETS = tuple(os.environ.get("PARLEY_BENCH_RETRIEVAL", "code,docs,covid,faq").split(","))
 ARTICLES = int(os.environ.get("PARLEY_BENCH_ARTICLES", "98"))
-METHODS = ("keyword", "vector", "hybrid", "rerank")
+METHODS = ("keyword", "vector", "hybrid")
 DEPTH = 40
 _RUNNABLE = [sys.executable, "-m", "parley.embedded.throwaway", sys.executable, "-m", "benchmarks.retrieval"]
 
@@ -257,6 +263,8 @@ def main() -> None:
     from django.core.management import call_command
 
     django.setup()
+    if kept := os.environ.get("PARLEY_BENCH_VECTORS"):
+        _keep_vectors(Path(kept))
     call_command("migrate", verbosity=0, skip_checks=True, stdout=sys.stderr)
     tenant_id = _make_tenant()
     for name in SETS:
@@ -266,6 +274,27 @@ def main() -> None:
             outcome = _ask(tenant_id, base_id, test_set, method)
             for figure in figures_of(test_set, method, outcome):
                 print(figure.to_json(), flush=True)
+
+
+def _keep_vectors(file: Path) -> None:
+    """Let the embedder look into a file before it computes."""
+    from parley.llm.minilm import MiniLm, Vector
+
+    compute, lock = MiniLm.embed, threading.Lock()
+    store = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
+    store.execute("CREATE TABLE IF NOT EXISTS vectors (text TEXT PRIMARY KEY, vector BLOB, tokens INT)")
+
+    def embed(model: MiniLm, text: str) -> tuple[Vector, int]:
+        with lock:
+            known = store.execute("SELECT vector, tokens FROM vectors WHERE text = ?", [text]).fetchone()
+        if known:
+            return np.frombuffer(known[0], dtype=np.float32), known[1]
+        vector, tokens = compute(model, text)
+        with lock:
+            store.execute("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", [text, vector.tobytes(), tokens])
+        return vector, tokens
+
+    MiniLm.embed = embed  # type: ignore[method-assign] # for this process only
 
 
 def _make_tenant() -> UUID:
@@ -341,7 +370,7 @@ def _by_one(method: str, base_id: UUID, question: str) -> list[tuple[UUID, str]]
     """One of the two lists alone, as it goes into the fusion."""
     from apps.gateway.services import embeddings
     from apps.knowledge.models import Chunk
-    from apps.knowledge.retrieval.candidates import live_region
+    from apps.knowledge.retrieval.candidates import region_of
     from apps.knowledge.retrieval.literals import halfvec_literal
     from apps.knowledge.retrieval.vectors import find_by_vector
     from apps.knowledge.retrieval.words import find_by_words
@@ -350,7 +379,7 @@ def _by_one(method: str, base_id: UUID, question: str) -> list[tuple[UUID, str]]
     if method == "vector":
         literal = halfvec_literal(embeddings.embed(texts=[question], kind="query")[0])
     with tenant_tx():
-        region = live_region([base_id])
+        region = region_of([base_id])
         hits: Sequence[Any]
         if method == "vector":
             hits = find_by_vector(region=region, vector=literal, limit=DEPTH)

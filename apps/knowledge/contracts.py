@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 from uuid import UUID
 
 MAX_SEARCH_RESULTS = 50
 MIN_CANDIDATES, MAX_CANDIDATES = 10, 200
-
-RerankKind = Literal["none", "local"]
 
 
 @dataclass(frozen=True, slots=True)
 class RetrievalSettings:
     """How a knowledge base is searched.
 
-    `vector_weight` is the share of meaning against words in [0, 1], None for the weight that suits most bases.
-    Each of the two ways proposes `candidate_count` passages. Passages below `min_relevance` in [0, 1] are not
-    found at all: "nothing found" is an answer. `removes_repeats` leaves out what a better passage says already;
-    `diversity` in [0, 1] spreads the results over subjects; `rerank` puts the best candidates in order once more.
+    `vector_weight` is the share of meaning against words in [0, 1], None for one that follows each question.
+    Each of the two ways proposes `candidate_count` passages. Passages whose relevance is below `min_relevance` in
+    [0, 1] are not found at all: "nothing found" is an answer. `removes_repeats` leaves out what a better passage
+    says already; `diversity` in [0, 1) spreads the results over subjects.
     """
 
     vector_weight: float | None = None
@@ -27,7 +24,6 @@ class RetrievalSettings:
     min_relevance: float = 0.0
     removes_repeats: bool = True
     diversity: float = 0.0
-    rerank: RerankKind = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +31,8 @@ class Explanation:
     """Why a passage stands where it does.
 
     Ranks count from 1 and are None when that way of looking did not propose the passage. `word_score` has no upper
-    end, `similarity` is a cosine, `fused` and `rerank` lie in [0, 1]; `relevance` is what the threshold is held
-    against.
+    end, `similarity` is a cosine, `fused` lies in [0, 1]. `relevance` in [0, 1], which `min_relevance` is held
+    against, compares across questions: the mean of cosine and of the share of the question's words.
     """
 
     word_rank: int | None
@@ -44,7 +40,6 @@ class Explanation:
     vector_rank: int | None
     similarity: float | None
     fused: float
-    rerank: float | None
     relevance: float
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
+from apps.knowledge.contracts import RetrievalSettings
 from apps.knowledge.enums import UNFINISHED, DocumentStatus, IndexState
 from apps.knowledge.models import (
     Chunk,
@@ -21,6 +22,7 @@ from apps.knowledge.models import (
     SourceRun,
 )
 from apps.knowledge.retrieval.search import search
+from apps.knowledge.retrieval.settings import settings_of
 from parley.errors import NotFound
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "get_document",
     "get_knowledge_base",
     "get_original",
+    "get_retrieval_settings",
     "get_source",
     "get_version",
     "list_chunks",
@@ -70,6 +73,11 @@ def get_knowledge_base(knowledge_base_id: UUID) -> KnowledgeBase:
     if base is None:
         raise NotFound(_NO_BASE)
     return base
+
+
+def get_retrieval_settings(knowledge_base_id: UUID) -> RetrievalSettings:
+    """How a knowledge base is searched. Raises `NotFound`."""
+    return settings_of([get_knowledge_base(knowledge_base_id).id])
 
 
 def list_documents(*, knowledge_base_id: UUID, external_id: str = "") -> QuerySet[Document]:

@@ -192,3 +192,41 @@ def test_chunks_are_edited_added_and_read_in_order(
     assert (original.content, original["X-Content-Type-Options"]) == (files.MARKDOWN, "nosniff")
     assert client.get(f"{path}original/?version=x", headers=tenant_a.headers).status_code == 400
     assert client.get(f"{path}chunks/?version=9", headers=tenant_a.headers).status_code == 404
+
+
+def test_search_settings_are_kept_and_used(client: Client, tenant_a: TenantWithKey, index: Make) -> None:
+    """Nothing found is an answer, and a threshold brings it about."""
+    base_path = f"{BASES}{_post(client, tenant_a, BASES, {'name': 'Handbook'}).json()['id']}/"
+    text = {"title": "Refunds", "text": "Customers get their money back within 14 days."}
+    document = _post(client, tenant_a, f"{base_path}documents/", text).json()
+    index(tenant_a, type("Row", (), {"id": document["id"]}))
+    path = f"{base_path}retrieval/"
+
+    def change(body: dict[str, Any]) -> Any:
+        return client.patch(path, body, content_type="application/json", headers=tenant_a.headers)
+
+    def count(query: str) -> int:
+        return len(_post(client, tenant_a, f"{base_path}search/", {"query": query}).json()["passages"])
+
+    assert client.get(path, headers=tenant_a.headers).json()["min_relevance"] == 0.0
+    assert count("Which planet is the largest?") == 1
+    assert change({"min_relevance": 0.3, "vector_weight": 0.5}).status_code == 200
+    kept = client.get(path, headers=tenant_a.headers).json()
+    assert (kept["min_relevance"], kept["vector_weight"], kept["removes_repeats"]) == (0.3, 0.5, True)
+    assert count("Which planet is the largest?") == 0
+    assert count("When do customers get their money back?") == 1
+    refused = change({"vector_weight": 1.5, "candidate_count": 5, "min_relevance": -1, "diversity": 1})
+    assert refused.status_code == 400
+    assert refused.json()["errors"].keys() == {"vector_weight", "candidate_count", "min_relevance", "diversity"}
+    assert change({"vector_weight": None}).json()["vector_weight"] is None
+
+
+def test_search_settings_of_another_tenant_do_not_exist(
+    client: Client, two_tenants: tuple[TenantWithKey, TenantWithKey]
+) -> None:
+    """T-06."""
+    owner, stranger = two_tenants
+    path = f"{BASES}{_post(client, owner, BASES, {'name': 'Handbook'}).json()['id']}/retrieval/"
+    assert client.get(path, headers=stranger.headers).status_code == 404
+    change = client.patch(path, {"diversity": 0.5}, content_type="application/json", headers=stranger.headers)
+    assert change.status_code == 404

@@ -73,7 +73,7 @@ def test_from_nothing_to_a_searchable_document(editor: Client, tenant_a: TenantW
     done = _text(editor.get(page))
     assert "every 2s" not in done, "nothing to wait for, nothing to ask"
     result = _text(editor.get(page, {"q": "which port does the server listen on"}))
-    assert "listens on port 8000" in result
+    assert "<mark>listens</mark> on <mark>port</mark> 8000" in result
     assert "Words and meaning" in result
 
 
@@ -282,3 +282,35 @@ def test_an_older_version_is_there_to_read(
     assert "The first wording." in older
     assert "An older version" in older
     assert "Turn off" not in older
+
+
+def test_the_retrieval_test_shows_scores_and_saves_what_was_tried(
+    editor: Client, viewer: Client, tenant_a: TenantWithKey, make_base: Make, add: Make, index: Make
+) -> None:
+    base = make_base(tenant_a)
+    text = b"# Refunds\n\nCustomers get their <b>money</b> back within 14 days.\n\n# Parking\n\nCars stand in the yard."
+    index(tenant_a, add(tenant_a, base, "help.md", text))
+    page = f"{_home(tenant_a)}{base.id}/test/"
+    assert "Ask something" in _text(editor.get(page))
+    shown = _text(editor.get(page, {"q": "When is money refunded?"}))
+    assert "<mark>money</mark>" in shown
+    assert "<b>" not in shown
+    assert "#chunk-" in shown
+    assert 'data-label="Relevance"' in shown
+    assert "not saved" not in shown
+    tried = {
+        "weighting": "manual",
+        "vector_weight": "0.3",
+        "candidate_count": "20",
+        "min_relevance": "0.95",
+        "diversity": "0",
+    }
+    nothing = _text(editor.get(page, {"q": "When is money refunded?", **tried}))
+    assert "Nothing found" in nothing
+    assert "tried, not saved" in nothing
+    assert "money</mark>" in _text(editor.get(page, {"q": "When is money refunded?"}))
+    assert "Save as this base" not in _text(viewer.get(page, {"q": "money", **tried}))
+    assert viewer.post(page, tried).status_code == 403
+    assert editor.post(page, {**tried, "q": "money"}).status_code == 302
+    assert "Nothing found" in _text(editor.get(page, {"q": "When is money refunded?"}))
+    assert editor.post(page, {**tried, "vector_weight": "7"}).status_code == 422

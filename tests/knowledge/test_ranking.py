@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from apps.knowledge.contracts import RetrievalSettings
 from apps.knowledge.retrieval.evidence import Place, with_evidence
-from apps.knowledge.retrieval.fusion import fuse
+from apps.knowledge.retrieval.fusion import automatic_vector_weight, fuse
+from apps.knowledge.retrieval.relevance import question_stems, relevance
+from apps.knowledge.retrieval.settings import combined
 from apps.knowledge.retrieval.variety import spread, without_repeats
 
 SENTENCE = (
@@ -68,3 +71,28 @@ def test_diversity_prefers_another_subject() -> None:
     scores = {"a": 1.0, "b": 0.95, "c": 0.6}
     assert spread(scores, vectors, diversity=0.0) == ["a", "b", "c"]
     assert spread(scores, vectors, diversity=0.5) == ["a", "c", "b"]
+
+
+def test_meaning_counts_less_the_farther_its_nearest_passage_is() -> None:
+    near, far = automatic_vector_weight({"a": 0.8}), automatic_vector_weight({"a": 0.2, "b": 0.1})
+    assert 0.0 < far < near < 1.0
+    assert automatic_vector_weight({"a": -0.2}) == automatic_vector_weight({}) == 0.0
+
+
+def test_relevance_compares_across_questions() -> None:
+    """Unlike the fused score, which is 1.0 for the best of nothing."""
+    asked = question_stems("How long do refunds of a purchase take?")
+    assert relevance(asked, "A refund of your purchase takes long.", 0.8) > 0.7
+    assert relevance(asked, "The zebra eats grass.", 0.05) < 0.1
+    assert relevance(asked, "Refunds take long for a purchase.", None) == 1.0
+    assert relevance(question_stems("?!"), "anything", 0.4) == pytest.approx(0.4)
+
+
+def test_several_bases_share_settings() -> None:
+    one = RetrievalSettings(vector_weight=0.2, candidate_count=20, min_relevance=0.3, removes_repeats=False)
+    other = RetrievalSettings(vector_weight=0.6, candidate_count=80, min_relevance=0.1)
+    assert combined([one]) is one
+    assert combined([one, other]) == RetrievalSettings(
+        vector_weight=pytest.approx(0.4), candidate_count=80, min_relevance=0.1
+    )
+    assert combined([one, RetrievalSettings()]).vector_weight is None

@@ -50,6 +50,28 @@ class SearchQuestion(serializers.Serializer[Any]):
     limit = serializers.IntegerField(required=False, default=8, min_value=1, max_value=MAX_SEARCH_RESULTS)
 
 
+class RetrievalSettingsChange(serializers.Serializer[Any]):
+    """A change of how a base is searched; what is left out stays."""
+
+    vector_weight = serializers.FloatField(
+        required=False, allow_null=True, help_text="Share of meaning against words, 0 to 1; null for automatic."
+    )
+    candidate_count = serializers.IntegerField(required=False)
+    min_relevance = serializers.FloatField(required=False)
+    removes_repeats = serializers.BooleanField(required=False)
+    diversity = serializers.FloatField(required=False)
+
+
+class RetrievalSettingsBody(serializers.Serializer[Any]):
+    """How a base is searched."""
+
+    vector_weight = serializers.FloatField(allow_null=True)
+    candidate_count = serializers.IntegerField()
+    min_relevance = serializers.FloatField()
+    removes_repeats = serializers.BooleanField()
+    diversity = serializers.FloatField()
+
+
 class KnowledgeBaseBody(serializers.Serializer[Any]):
     """A knowledge base as shown."""
 

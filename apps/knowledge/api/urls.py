@@ -9,6 +9,7 @@ urlpatterns = [
     path("knowledge-bases/<uuid:knowledge_base_id>/", views.KnowledgeBaseDetail.as_view()),
     path("knowledge-bases/<uuid:knowledge_base_id>/documents/", views.DocumentList.as_view()),
     path("knowledge-bases/<uuid:knowledge_base_id>/search/", views.KnowledgeBaseSearch.as_view()),
+    path("knowledge-bases/<uuid:knowledge_base_id>/retrieval/", views.KnowledgeBaseRetrieval.as_view()),
     path("documents/<uuid:document_id>/", views.DocumentDetail.as_view()),
     path("documents/<uuid:document_id>/retry/", views.DocumentRetry.as_view()),
     path("documents/<uuid:document_id>/chunks/", chunks.ChunkList.as_view()),

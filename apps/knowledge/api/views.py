@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from uuid import UUID
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -15,7 +16,7 @@ from apps.knowledge.ingest import limits
 from apps.knowledge.ingest.bundle import is_bundle
 from apps.knowledge.ingest.sniff import too_large_sentence
 from apps.knowledge.models import Document
-from apps.knowledge.services import archives, documents, knowledge_bases
+from apps.knowledge.services import archives, documents, knowledge_bases, retrieval_settings
 from parley.errors import Invalid, TooLarge
 from parley.tenancy import tenant_tx
 from parley.web.api import TenantAPIView, paginate, parse_body
@@ -60,6 +61,22 @@ class KnowledgeBaseDetail(TenantAPIView):
     def delete(self, request: Request, knowledge_base_id: UUID) -> Response:
         knowledge_bases.delete_knowledge_base(knowledge_base_id=knowledge_base_id)
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class KnowledgeBaseRetrieval(TenantAPIView):
+    """How a knowledge base is searched."""
+
+    access = {"GET": "knowledge.view", "PATCH": "knowledge.edit"}
+
+    @extend_schema(responses=bodies.RetrievalSettingsBody)
+    def get(self, request: Request, knowledge_base_id: UUID) -> Response:
+        return Response(asdict(selectors.get_retrieval_settings(knowledge_base_id)))
+
+    @extend_schema(request=bodies.RetrievalSettingsChange, responses=bodies.RetrievalSettingsBody)
+    def patch(self, request: Request, knowledge_base_id: UUID) -> Response:
+        changes = parse_body(bodies.RetrievalSettingsChange, request)
+        after = retrieval_settings.update_retrieval_settings(knowledge_base_id=knowledge_base_id, changes=changes)
+        return Response(asdict(after))
 
 
 class DocumentList(TenantAPIView):

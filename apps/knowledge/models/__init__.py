@@ -3,6 +3,7 @@
 from apps.knowledge.models.chunk import Chunk, ChunkSketch, ChunkTerms, ChunkVector
 from apps.knowledge.models.document import Document, DocumentVersion, OriginalFile
 from apps.knowledge.models.knowledge_base import KnowledgeBase
+from apps.knowledge.models.retrieval_settings import StoredRetrievalSettings
 from apps.knowledge.models.search_index import IndexedDocument, SearchIndex
 from apps.knowledge.models.snapshot import Snapshot
 from apps.knowledge.models.source import Source, SourcePage, SourceRun
@@ -24,6 +25,7 @@ __all__ = [
     "Source",
     "SourcePage",
     "SourceRun",
+    "StoredRetrievalSettings",
     "VectorGraph",
     "WordPostings",
     "WordSegment",

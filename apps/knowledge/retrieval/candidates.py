@@ -7,12 +7,14 @@ score counts 0, which it nearly is.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 from uuid import UUID
 
+import numpy as np
 from django.db import connection
 from django.db.models import Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
@@ -22,6 +24,7 @@ from apps.knowledge.models import Chunk, SearchIndex, Snapshot
 from apps.knowledge.retrieval.evidence import Place
 from apps.knowledge.retrieval.region import Region
 from apps.knowledge.retrieval.sketches import find_by_sketch
+from apps.knowledge.retrieval.variety import Vector
 from apps.knowledge.retrieval.vectors import find_by_vector
 from apps.knowledge.retrieval.words import find_by_words
 
@@ -81,6 +84,15 @@ def similarities_of(*, region: Region, chunk_ids: Sequence[UUID], vector: str | 
     with connection.cursor() as cursor:
         cursor.execute(statement, region.parameters | {"vector": vector, "chunks": list(chunk_ids)})
         return {chunk_id: float(similarity) for chunk_id, similarity in cursor.fetchall()}
+
+
+def vectors_of(*, region: Region, chunk_ids: Sequence[UUID]) -> dict[UUID, Vector]:
+    """The unit vectors of some passages, for those that have one already."""
+    rows = region.rows_of("knowledge_chunkvector")
+    statement = f"SELECT chunk_id, embedding::text FROM {rows} AS rows WHERE chunk_id = ANY(%(chunks)s)"  # noqa: S608 # a table expression of ours
+    with connection.cursor() as cursor:
+        cursor.execute(statement, region.parameters | {"chunks": list(chunk_ids)})
+        return {chunk_id: np.array(json.loads(text), dtype=np.float32) for chunk_id, text in cursor.fetchall()}
 
 
 def places_of(chunk_ids: Sequence[UUID]) -> dict[UUID, Place]:

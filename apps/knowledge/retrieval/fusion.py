@@ -14,8 +14,17 @@ from typing import TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
 
-# Flat between .3 and .6 on all four public sets (docs/performance.md); see docs/decisions/0005-fusion.md.
-DEFAULT_VECTOR_WEIGHT = 0.45
+# The only figure fitted; flat between .5 and .7 on four public sets (docs/decisions/0005-fusion.md).
+_WEIGHT_AT_EQUALITY = 0.6
+
+
+def automatic_vector_weight(similarities: Mapping[Key, float]) -> float:
+    """How much meaning shall count for one question: as much as the nearest passage is near.
+
+    Where even the best cosine is small (codes, names, languages that the embedder does not know) the order by
+    meaning is mostly noise, and words decide. No labels are needed, and no base has to be tuned.
+    """
+    return _WEIGHT_AT_EQUALITY * max(0.0, min(1.0, max(similarities.values(), default=0.0)))
 
 
 def fuse(words: Mapping[Key, float], similarities: Mapping[Key, float], *, vector_weight: float) -> dict[Key, float]:

@@ -18,11 +18,14 @@ from apps.knowledge.retrieval.candidates import (
     places_of,
     region_of,
     similarities_of,
+    vectors_of,
 )
 from apps.knowledge.retrieval.evidence import Place, with_evidence
-from apps.knowledge.retrieval.fusion import DEFAULT_VECTOR_WEIGHT, fuse
+from apps.knowledge.retrieval.fusion import automatic_vector_weight, fuse
 from apps.knowledge.retrieval.region import Region
-from apps.knowledge.retrieval.variety import without_repeats
+from apps.knowledge.retrieval.relevance import question_stems, relevance
+from apps.knowledge.retrieval.settings import settings_of
+from apps.knowledge.retrieval.variety import spread, without_repeats
 from apps.knowledge.retrieval.words import MAX_QUERY_CHARS
 from parley.errors import Invalid, Problem
 from parley.llm import LlmError
@@ -48,9 +51,12 @@ def search(
     """The passages of these knowledge bases that fit a question best, best first.
 
     Words and meaning are looked up separately and their scores fused. Unknown bases are ignored. Without an
-    embedder the words alone decide. A base with one of the snapshots is searched as it was then. Call it without
-    a transaction and with an ambient tenant: the question is embedded first, then one transaction reads. Raises
-    `Invalid` for a question that is empty or too long.
+    embedder the words alone decide. `settings` are tried for this search only; without them the bases' own
+    count. A base with one of the snapshots is searched as it was then. An empty list means that nothing relevant
+    enough was found.
+
+    Call it without a transaction and with an ambient tenant: the question is embedded first, then one
+    transaction reads. Raises `Invalid` for a question that is empty or too long.
     """
     question = " ".join(query.split())
     if not question:
@@ -63,8 +69,8 @@ def search(
         return []
     vector = _embed(question)
     with tenant_tx():
-        region = region_of(knowledge_base_ids, snapshot_ids)
-        return _search(region, question, vector, limit, settings or RetrievalSettings())
+        chosen = settings or settings_of(knowledge_base_ids)
+        return _search(region_of(knowledge_base_ids, snapshot_ids), question, vector, limit, chosen)
 
 
 def _embed(question: str) -> str | None:
@@ -80,16 +86,29 @@ def _search(
     region: Region, question: str, vector: str | None, limit: int, settings: RetrievalSettings
 ) -> list[Passage]:
     found = find_candidates(region=region, question=question, vector=vector, limit=max(limit, settings.candidate_count))
-    weight = DEFAULT_VECTOR_WEIGHT if settings.vector_weight is None else settings.vector_weight
+    weight = settings.vector_weight
+    if weight is None:
+        weight = automatic_vector_weight(found.similarities)
     fused = fuse(found.words, found.similarities, vector_weight=weight)
     found, places = _with_neighbours(region, found, fused, vector)
     fused = fuse(found.words, found.similarities, vector_weight=weight)
     ordered = with_evidence(fused, places)
-    chunks = _read(list(ordered)[: _READ_PER_RESULT * limit])
-    ranked = [key for key in ordered if key in chunks]
+    asked = question_stems(question)
+    passages = {
+        key: _passage(chunk, ordered[key], _explained(key, found, fused.get(key, 0.0), asked, chunk))
+        for key, chunk in _read(list(ordered)[: _READ_PER_RESULT * limit]).items()
+    }
+    ranked = [key for key in ordered if key in passages and _is_relevant(passages[key], settings)]
+    if settings.diversity > 0.0:
+        near = {key: ordered[key] for key in ranked}
+        ranked = spread(near, vectors_of(region=region, chunk_ids=ranked), diversity=settings.diversity)
     if settings.removes_repeats:
-        ranked = without_repeats(ranked, lambda key: chunks[key].text, limit=limit)
-    return [_passage(chunks[key], ordered[key], _explained(key, found, fused.get(key, 0.0))) for key in ranked[:limit]]
+        ranked = without_repeats(ranked, lambda key: passages[key].text, limit=limit)
+    return [passages[key] for key in ranked[:limit]]
+
+
+def _is_relevant(passage: Passage, settings: RetrievalSettings) -> bool:
+    return passage.explanation is None or passage.explanation.relevance >= settings.min_relevance
 
 
 def _with_neighbours(
@@ -108,15 +127,16 @@ def _read(chunk_ids: Sequence[UUID]) -> dict[UUID, Any]:
     return {chunk.id: chunk for chunk in Chunk.objects.filter(id__in=chunk_ids).select_related("document")}
 
 
-def _explained(key: UUID, found: Candidates, fused: float) -> Explanation:
+def _explained(key: UUID, found: Candidates, fused: float, asked: frozenset[str], chunk: Any) -> Explanation:
+    similarity = found.similarities.get(key)
+    read = " ".join([chunk.document.shown_title, *chunk.headings, chunk.text])
     return Explanation(
         word_rank=_rank(key, found.words),
         word_score=_rounded(found.words.get(key)),
         vector_rank=_rank(key, found.proposed),
-        similarity=_rounded(found.similarities.get(key)),
+        similarity=_rounded(similarity),
         fused=round(fused, 4),
-        rerank=None,
-        relevance=0.0,
+        relevance=round(relevance(asked, read, similarity), 4),
     )
 
 

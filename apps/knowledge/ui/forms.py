@@ -1,6 +1,11 @@
 """The forms of the knowledge pages. They check shapes; the services decide."""
 
+from typing import Any
+
 from django import forms
+
+from apps.knowledge.contracts import MAX_CANDIDATES, MIN_CANDIDATES, RetrievalSettings
+from apps.knowledge.services.retrieval_settings import MAX_DIVERSITY
 
 
 class BaseForm(forms.Form):
@@ -45,3 +50,63 @@ class SearchForm(forms.Form):
     """A question for the retrieval test."""
 
     q = forms.CharField(max_length=2000, required=False, label="Question")
+
+
+class RetrievalForm(forms.Form):
+    """How to search; tried for one question or saved for the base."""
+
+    weighting = forms.ChoiceField(
+        choices=[("auto", "Automatic"), ("manual", "By hand")],
+        label="Words and meaning",
+        help_text="Automatic: the nearer the nearest passage, the more meaning counts.",
+    )
+    vector_weight = forms.FloatField(
+        min_value=0,
+        max_value=1,
+        required=False,
+        label="Share of meaning",
+        widget=forms.NumberInput(attrs={"step": 0.05}),
+        help_text="0: words only. 1: meaning only. Counts when weighed by hand.",
+    )
+    candidate_count = forms.IntegerField(
+        min_value=MIN_CANDIDATES, max_value=MAX_CANDIDATES, label="Candidates", help_text="Considered each way."
+    )
+    min_relevance = forms.FloatField(
+        min_value=0,
+        max_value=1,
+        label="Least relevance",
+        widget=forms.NumberInput(attrs={"step": 0.01}),
+        help_text="What lies below is not found. 0 finds something for every question.",
+    )
+    diversity = forms.FloatField(
+        min_value=0,
+        max_value=MAX_DIVERSITY,
+        widget=forms.NumberInput(attrs={"step": 0.05}),
+        help_text="0: the best first. More spreads the results over subjects.",
+    )
+    removes_repeats = forms.BooleanField(required=False, label="Leave out what repeats a better passage")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """The fields stand beside the form of the question and belong to it."""
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.widget.attrs["form"] = "retrieval-form"
+
+    @staticmethod
+    def values_of(settings: RetrievalSettings) -> dict[str, object]:
+        """The form's values for these settings."""
+        return {
+            "weighting": "auto" if settings.vector_weight is None else "manual",
+            "vector_weight": settings.vector_weight,
+            "candidate_count": settings.candidate_count,
+            "min_relevance": settings.min_relevance,
+            "diversity": settings.diversity,
+            "removes_repeats": settings.removes_repeats,
+        }
+
+    def settings(self) -> RetrievalSettings:
+        """What a valid form says; by hand without a number means half and half."""
+        data = dict(self.cleaned_data)
+        weight = data.pop("vector_weight")
+        is_manual = data.pop("weighting") == "manual"
+        return RetrievalSettings(vector_weight=(0.5 if weight is None else weight) if is_manual else None, **data)

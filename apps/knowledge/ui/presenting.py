@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.template.defaultfilters import filesizeformat
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from apps.knowledge.contracts import Passage
 from apps.knowledge.enums import ChunkOrigin, DocumentStatus
@@ -16,7 +18,9 @@ from apps.knowledge.ingest.sniff import ACCEPTED_EXTENSIONS, READABLE
 from apps.knowledge.models import Chunk, Document, DocumentVersion
 from apps.knowledge.policies import is_unfinished, may_retry
 from apps.knowledge.services.originals import has_pictures
+from parley.llm.words import content_stems
 
+_WORD = re.compile(r"(\w+)")
 ACCEPT = ",".join(ACCEPTED_EXTENSIONS)
 MAX_BYTES = limits.MAX_FILE_BYTES
 DROP_HINT = f"{READABLE}, up to {limits.MAX_FILE_BYTES // limits.MEBIBYTE} MB each"
@@ -130,16 +134,31 @@ def sheet_of(asked: str, page_count: int | None) -> int:
 
 @dataclass(frozen=True, slots=True)
 class FoundPassage:
-    """A result of the retrieval test, with why it was found."""
+    """A result of the retrieval test, with why it was found; the words of the question are marked in `html`."""
 
     passage: Passage
     number: int
     reason: str
+    html: SafeString
 
 
-def found_passages(passages: Iterable[Passage]) -> list[FoundPassage]:
+def found_passages(passages: Iterable[Passage], question: str) -> list[FoundPassage]:
     """Results in order, each with the reason in words."""
-    return [FoundPassage(passage, number, _reason(passage)) for number, passage in enumerate(passages, start=1)]
+    return [
+        FoundPassage(passage, number, _reason(passage), marked(passage.text, question))
+        for number, passage in enumerate(passages, start=1)
+    ]
+
+
+def marked(text: str, question: str) -> SafeString:
+    """The text, escaped, with `<mark>` around every word that shares its stem with a word of the question."""
+    asked = set(content_stems(question))
+    parts = _WORD.split(text)
+    return format_html_join("", "{}", ((_mark(part, asked),) for part in parts))
+
+
+def _mark(part: str, asked: set[str]) -> str:
+    return format_html("<mark>{}</mark>", part) if asked.intersection(content_stems(part)) else part
 
 
 def _reason(passage: Passage) -> str:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.knowledge.ui.views import bases, chunks, documents, originals
+from apps.knowledge.ui.views import bases, chunks, documents, originals, retrieval
 
 app_name = "knowledge"
 
@@ -11,6 +11,7 @@ urlpatterns = [
     path("knowledge/new/", bases.base_create, name="base_create"),
     path("knowledge/<uuid:base_id>/", bases.base_detail, name="base_detail"),
     path("knowledge/<uuid:base_id>/edit/", bases.base_edit, name="base_edit"),
+    path("knowledge/<uuid:base_id>/test/", retrieval.retrieval_test, name="retrieval_test"),
     path("knowledge/<uuid:base_id>/delete/", bases.base_delete, name="base_delete"),
     path("knowledge/<uuid:base_id>/documents/", documents.document_add, name="document_add"),
     path("knowledge/<uuid:base_id>/text/", documents.text_add, name="text_add"),

@@ -108,4 +108,4 @@ def _search(request: TenantRequest, base: KnowledgeBase) -> dict[str, Any]:
         passages = selectors.search(knowledge_base_ids=[base.id], query=question, limit=_RESULTS)
     except Problem as problem:
         return {"question": question, "found": None, "search_problem": problem.detail}
-    return {"question": question, "found": presenting.found_passages(passages), "search_problem": ""}
+    return {"question": question, "found": presenting.found_passages(passages, question), "search_problem": ""}

@@ -1,0 +1,41 @@
+"""Which settings a search uses: those of its base, or the middle of several bases'."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from statistics import mean
+from uuid import UUID
+
+from apps.knowledge.contracts import RetrievalSettings
+from apps.knowledge.models import StoredRetrievalSettings
+
+DEFAULTS = RetrievalSettings()
+_NAMES = [field.name for field in fields(RetrievalSettings)]
+
+
+def settings_of(knowledge_base_ids: Sequence[UUID]) -> RetrievalSettings:
+    """The settings for a search over these bases. Inside the caller's tenant transaction.
+
+    Several bases make one list of results, so they share settings: weights and diversity are averaged, the most
+    candidates and the lowest threshold win, and repeats are removed if one of them wants it.
+    """
+    rows = StoredRetrievalSettings.objects.filter(knowledge_base_id__in=knowledge_base_ids)
+    stored = [RetrievalSettings(**values) for values in rows.values(*_NAMES)]
+    if len(stored) < len(set(knowledge_base_ids)):
+        stored.append(DEFAULTS)
+    return combined(stored)
+
+
+def combined(settings: Sequence[RetrievalSettings]) -> RetrievalSettings:
+    """One for several; at least one is given."""
+    if len(settings) == 1:
+        return settings[0]
+    weights = [each.vector_weight for each in settings if each.vector_weight is not None]
+    return RetrievalSettings(
+        vector_weight=mean(weights) if len(weights) == len(settings) else None,
+        candidate_count=max(each.candidate_count for each in settings),
+        min_relevance=min(each.min_relevance for each in settings),
+        removes_repeats=any(each.removes_repeats for each in settings),
+        diversity=mean(each.diversity for each in settings),
+    )

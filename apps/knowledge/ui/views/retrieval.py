@@ -1,0 +1,68 @@
+"""The retrieval test: what a question finds in a base, why, and what other settings would find."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import urlencode
+
+from apps.knowledge import selectors
+from apps.knowledge.contracts import Passage
+from apps.knowledge.services.retrieval_settings import update_retrieval_settings
+from apps.knowledge.ui import presenting
+from apps.knowledge.ui.forms import RetrievalForm
+from parley.errors import Problem
+from parley.web.access import TenantRequest, tenant_page
+from parley.web.forms import add_problem
+
+_RESULTS = 12
+
+
+@tenant_page({"GET": "knowledge.view", "POST": "knowledge.edit"})
+def retrieval_test(request: TenantRequest, base_id: UUID) -> HttpResponse:
+    """`?q=` asks, with the settings of the address or else of the base; POST saves settings for the base."""
+    base = selectors.get_knowledge_base(base_id)
+    saved = selectors.get_retrieval_settings(base.id)
+    given = request.POST if request.method == "POST" else request.GET
+    is_tried = "candidate_count" in given
+    form = RetrievalForm(given if is_tried else RetrievalForm.values_of(saved))
+    question = given.get("q", "").strip()
+    if request.method == "POST" and form.is_valid():
+        try:
+            update_retrieval_settings(knowledge_base_id=base.id, changes=asdict(form.settings()))
+        except Problem as problem:
+            add_problem(form, problem)
+        else:
+            messages.success(request, "Saved. Every search of this knowledge base uses these settings now.")
+            here = reverse("knowledge:retrieval_test", kwargs={"tenant_slug": request.tenant.slug, "base_id": base.id})
+            return redirect(f"{here}?{urlencode({'q': question})}" if question else here)
+    found: list[Passage] | None = None
+    problem_sentence = ""
+    if question and form.is_valid():
+        try:
+            found = selectors.search(
+                knowledge_base_ids=[base.id], query=question, limit=_RESULTS, settings=form.settings()
+            )
+        except Problem as problem:
+            problem_sentence = problem.detail
+    context = {
+        "base": base,
+        "form": form,
+        "question": question,
+        "found": None if found is None else presenting.found_passages(found, question),
+        "search_problem": problem_sentence,
+        "is_changed": form.is_valid() and form.settings() != saved,
+        "tried": _tried(form) if form.is_valid() else [],
+    }
+    return render(request, "knowledge/retrieval_test.html", context, status=200 if form.is_valid() else 422)
+
+
+def _tried(form: RetrievalForm) -> list[tuple[str, object]]:
+    """What to send for saving the settings of a valid form."""
+    values = RetrievalForm.values_of(form.settings())
+    return [(name, "on" if value is True else value) for name, value in values.items() if value not in (None, False)]
