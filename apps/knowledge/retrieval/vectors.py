@@ -83,15 +83,15 @@ def find_by_vector(*, region: Region, vector: str, limit: int) -> list[VectorHit
             compared.append(index_id)
         else:
             found += nearest
-    if compared:
+    if compared or region.pinned:
         rest = replace(region, search_index_ids=tuple(compared))
         found += _fetch(exact_statement(rest), rest.parameters | {"vector": vector, "limit": limit})
     return sorted(found, key=lambda hit: (-hit.similarity, hit.chunk_id))[:limit]
 
 
 def _graphs(region: Region) -> dict[UUID, int]:
-    """The searchable graphs of a region, with their `ef_search`. Snapshots have none."""
-    if region.revision is not None or region.total < GRAPH_FROM:
+    """The searchable graphs of what a region searches live, with their `ef_search`. Snapshots have none."""
+    if region.total < GRAPH_FROM:
         return {}
     with connection.cursor() as cursor:
         cursor.execute(_GRAPHS.format(dimensions=region.dimensions), region.parameters)
