@@ -36,6 +36,7 @@ _LABELS = {
     "instructions": "Instructions",
     "model_id": "Model",
     "knowledge_base_ids": "Knowledge bases",
+    "snapshot_ids": "Pinned snapshots",
     "temperature": "Temperature",
     "max_output_tokens": "Longest answer",
     "refusal": "Refusal sentence",
@@ -67,7 +68,7 @@ def label_of(field: str) -> str:
 
 def _comparable(spec: VersionSpec, field: str) -> object:
     value = getattr(spec, field)
-    return frozenset(value) if field == "knowledge_base_ids" else value
+    return frozenset(value) if field in ("knowledge_base_ids", "snapshot_ids") else value
 
 
 def _shown(spec: VersionSpec, field: str, names: Mapping[UUID, str]) -> str:
@@ -76,6 +77,8 @@ def _shown(spec: VersionSpec, field: str, names: Mapping[UUID, str]) -> str:
         return names.get(value, "A deleted model") if value else "The tenant's default"
     if field == "knowledge_base_ids":
         return ", ".join(sorted(names.get(base, "A deleted knowledge base") for base in value)) or "None"
+    if field == "snapshot_ids":
+        return ", ".join(sorted(names.get(pinned, "A deleted snapshot") for pinned in value)) or "None"
     if field == "suggested_questions":
         return "\n".join(value)
     if field == "temperature":

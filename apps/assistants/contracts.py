@@ -51,6 +51,7 @@ class VersionSpec:
     refusal: str
     opening_message: str
     suggested_questions: tuple[str, ...] = ()
+    snapshot_ids: tuple[UUID, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-safe form, so that a run can freeze the exact state it was planned with (also a draft's)."""
@@ -59,6 +60,7 @@ class VersionSpec:
             data[name] = str(data[name]) if data[name] else None
         data["knowledge_base_ids"] = [str(base) for base in self.knowledge_base_ids]
         data["suggested_questions"] = list(self.suggested_questions)
+        data["snapshot_ids"] = [str(snapshot) for snapshot in self.snapshot_ids]
         return data
 
     @classmethod
@@ -69,6 +71,7 @@ class VersionSpec:
             values[name] = UUID(values[name]) if values.get(name) else None
         values["knowledge_base_ids"] = tuple(UUID(base) for base in values["knowledge_base_ids"])
         values["suggested_questions"] = tuple(values.get("suggested_questions", ()))
+        values["snapshot_ids"] = tuple(UUID(snapshot) for snapshot in values.get("snapshot_ids", ()))
         return cls(**values)
 
 

@@ -50,6 +50,8 @@ class Assistant(TenantOwned):
     refusal = models.CharField(max_length=500, default=DEFAULT_REFUSAL)
     opening_message = models.CharField(max_length=1000, blank=True)
     suggested_questions = ArrayField(models.CharField(max_length=200), default=list, blank=True)
+    # Snapshots of knowledge bases that answers keep to; a base without one is searched as it is.
+    snapshot_ids = ArrayField(models.UUIDField(), default=list, blank=True)
     draft_revision = models.PositiveIntegerField(default=1, editable=False)
 
     published_version = TenantForeignKey(

@@ -133,6 +133,7 @@ def draft_spec(assistant: Assistant) -> VersionSpec:
         refusal=assistant.refusal,
         opening_message=assistant.opening_message,
         suggested_questions=tuple(assistant.suggested_questions),
+        snapshot_ids=tuple(assistant.snapshot_ids),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from apps.knowledge.models import (
     DocumentVersion,
     KnowledgeBase,
     OriginalFile,
+    Snapshot,
     Source,
     SourcePage,
     SourceRun,
@@ -41,6 +42,8 @@ __all__ = [
     "list_chunks_of_version",
     "list_documents",
     "list_knowledge_bases",
+    "list_snapshot_bases",
+    "list_snapshot_choices",
     "list_source_runs",
     "list_sources",
     "list_versions",
@@ -78,6 +81,17 @@ def get_knowledge_base(knowledge_base_id: UUID) -> KnowledgeBase:
 def get_retrieval_settings(knowledge_base_id: UUID) -> RetrievalSettings:
     """How a knowledge base is searched. Raises `NotFound`."""
     return settings_of([get_knowledge_base(knowledge_base_id).id])
+
+
+def list_snapshot_choices() -> list[tuple[UUID, str]]:
+    """Every snapshot of the ambient tenant with its base's name, newest first within a base."""
+    rows = Snapshot.objects.order_by("knowledge_base__name", "-number")
+    return [(row.id, f"{row.knowledge_base.name}: {row.name}") for row in rows.select_related("knowledge_base")]
+
+
+def list_snapshot_bases(snapshot_ids: Iterable[UUID]) -> list[tuple[UUID, UUID]]:
+    """Snapshots that exist of these, each with its base."""
+    return list(Snapshot.objects.filter(id__in=snapshot_ids).values_list("id", "knowledge_base_id"))
 
 
 def list_documents(*, knowledge_base_id: UUID, external_id: str = "") -> QuerySet[Document]:

@@ -34,6 +34,7 @@ TARGETS = {
     "invitation_id": "tenants.Invitation",
     "key_id": "tenants.ApiKey",
     "knowledge_base_id": "knowledge.KnowledgeBase",
+    "snapshot_id": "knowledge.Snapshot",
     "membership_id": "tenants.Membership",
     "message_id": "conversations.Message",
     "model_id": "gateway.Model",

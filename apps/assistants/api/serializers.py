@@ -15,6 +15,12 @@ class DraftSerializer(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=100, required=False)
     instructions = serializers.CharField(max_length=20_000, required=False, trim_whitespace=False)
     knowledge_base_ids = serializers.ListField(child=serializers.UUIDField(), required=False, max_length=50)
+    snapshot_ids = serializers.ListField(
+        child=serializers.UUIDField(),
+        required=False,
+        max_length=50,
+        help_text="Snapshots that answers keep to, one a knowledge base at most",
+    )
     model = serializers.CharField(
         max_length=200,
         required=False,
@@ -114,6 +120,7 @@ def _settings(spec: VersionSpec) -> dict[str, Any]:
         "instructions": spec.instructions,
         "model": str(spec.model_id) if spec.model_id else None,
         "knowledge_base_ids": [str(base) for base in spec.knowledge_base_ids],
+        "snapshot_ids": [str(snapshot) for snapshot in spec.snapshot_ids],
         "temperature": spec.temperature,
         "max_output_tokens": spec.max_output_tokens,
         "refusal": spec.refusal,

@@ -103,7 +103,11 @@ async def _retrieve(version: VersionSpec, query: str) -> list[Source]:
     if not version.knowledge_base_ids:
         return []
     passages = await in_thread(
-        knowledge.search, knowledge_base_ids=version.knowledge_base_ids, query=query, limit=PASSAGES
+        knowledge.search,
+        knowledge_base_ids=version.knowledge_base_ids,
+        snapshot_ids=version.snapshot_ids,
+        query=query,
+        limit=PASSAGES,
     )
     return [
         Source(

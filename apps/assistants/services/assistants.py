@@ -35,6 +35,7 @@ class DraftFields(TypedDict, total=False):
     refusal: str
     opening_message: str
     suggested_questions: Sequence[str]
+    snapshot_ids: Sequence[UUID]
 
 
 @transaction.atomic
@@ -149,6 +150,8 @@ def _apply(assistant: Assistant, fields: DraftFields) -> list[UUID] | None:
             values[name] = values[name].strip()
     if "suggested_questions" in values:
         values["suggested_questions"] = [q.strip() for q in values["suggested_questions"] if q.strip()]
+    if "snapshot_ids" in values:
+        values["snapshot_ids"] = list(dict.fromkeys(values["snapshot_ids"]))
     if values.get("refusal") == "":
         values["refusal"] = Assistant._meta.get_field("refusal").get_default()
     for name, value in values.items():
@@ -169,8 +172,18 @@ def _validate(assistant: Assistant, *, is_new_model: bool = True) -> None:
     # A model that was switched off later must not stop people from saving other settings.
     if is_new_model and assistant.model_id and not _is_chat_model(assistant.model_id):
         errors["model"] = ["There is no such chat model. Choose one from the list of models."]
+    if problem := _problem_of_snapshots(assistant.snapshot_ids):
+        errors["snapshot_ids"] = [problem]
     if errors:
         raise Invalid("Some settings of the assistant are not valid.", errors=errors)
+
+
+def _problem_of_snapshots(snapshot_ids: Sequence[UUID]) -> str:
+    """One snapshot a base, and only those that exist. One that was deleted since stops nobody from saving."""
+    if not snapshot_ids:
+        return ""
+    bases = [base for _, base in knowledge.list_snapshot_bases(snapshot_ids)]
+    return "Pin one snapshot of a knowledge base, not several." if len(bases) != len(set(bases)) else ""
 
 
 def _is_chat_model(model_id: UUID) -> bool:

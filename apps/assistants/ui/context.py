@@ -127,7 +127,7 @@ def _spec(assistant: Assistant, which: str) -> VersionSpec:
 
 def _names() -> dict[UUID, str]:
     bases = knowledge.list_knowledge_bases().values_list("id", "name")
-    return {**dict(gateway.list_chat_choices()), **dict(bases)}
+    return {**dict(gateway.list_chat_choices()), **dict(bases), **dict(knowledge.list_snapshot_choices())}
 
 
 def _tabs(request: TenantRequest, assistant: Assistant, current: str) -> list[dict[str, Any]]:

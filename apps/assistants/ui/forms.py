@@ -27,6 +27,13 @@ class DraftForm(forms.Form):
     knowledge_base_ids = forms.TypedMultipleChoiceField(
         label="Knowledge bases", coerce=UUID, required=False, widget=forms.CheckboxSelectMultiple
     )
+    snapshot_ids = forms.TypedMultipleChoiceField(
+        label="Pinned snapshots",
+        coerce=UUID,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="Answers keep to a base as it was at its snapshot. Without one they follow every change.",
+    )
     model_id = forms.TypedChoiceField(label="Model", coerce=UUID, empty_value=None, required=False)
     opening_message = forms.CharField(
         max_length=1000,
@@ -65,11 +72,14 @@ class DraftForm(forms.Form):
         *args: Any,
         knowledge_bases: Iterable[tuple[UUID, str]],
         models: Iterable[tuple[UUID, str]],
+        snapshots: Iterable[tuple[UUID, str]] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         bases = self.fields["knowledge_base_ids"]
         bases.choices = list(knowledge_bases)  # type: ignore[attr-defined] # a choice field, by declaration
+        pins = self.fields["snapshot_ids"]
+        pins.choices = list(snapshots)  # type: ignore[attr-defined] # as above
         model = self.fields["model_id"]
         model.choices = [("", "The organisation's default"), *models]  # type: ignore[attr-defined] # as above
 
@@ -86,6 +96,7 @@ class DraftForm(forms.Form):
             name=data["name"],
             instructions=data["instructions"],
             knowledge_base_ids=data["knowledge_base_ids"],
+            snapshot_ids=data["snapshot_ids"],
             model_id=data["model_id"],
             opening_message=data["opening_message"],
             suggested_questions=_lines(data["suggested_questions"]),
@@ -106,6 +117,7 @@ def draft_initial(spec: VersionSpec, *, revision: int | None = None) -> dict[str
     return {
         **spec.as_dict(),
         "knowledge_base_ids": list(spec.knowledge_base_ids),
+        "snapshot_ids": list(spec.snapshot_ids),
         "model_id": spec.model_id,
         "suggested_questions": "\n".join(spec.suggested_questions),
         "revision": revision,

@@ -181,7 +181,13 @@ def _save(request: TenantRequest, assistant: Assistant, form: DraftForm) -> Http
 
 def _draft_form(data: Any, *, initial: dict[str, Any]) -> DraftForm:
     bases = [(base.id, base.name) for base in knowledge.list_knowledge_bases().order_by("name")]
-    return DraftForm(data, initial=initial, knowledge_bases=bases, models=gateway.list_chat_choices())
+    return DraftForm(
+        data,
+        initial=initial,
+        knowledge_bases=bases,
+        snapshots=knowledge.list_snapshot_choices(),
+        models=gateway.list_chat_choices(),
+    )
 
 
 def _errors(problem: Invalid | Conflict) -> dict[str, list[str]]:

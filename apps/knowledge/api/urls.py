@@ -2,9 +2,12 @@
 
 from django.urls import path
 
-from apps.knowledge.api import chunks, views
+from apps.knowledge.api import chunks, snapshots, views
 
 urlpatterns = [
+    path("knowledge-bases/<uuid:knowledge_base_id>/snapshots/", snapshots.SnapshotList.as_view()),
+    path("snapshots/<uuid:snapshot_id>/", snapshots.SnapshotDetail.as_view()),
+    path("snapshots/<uuid:snapshot_id>/changes/", snapshots.SnapshotChanges.as_view()),
     path("knowledge-bases/", views.KnowledgeBaseList.as_view()),
     path("knowledge-bases/<uuid:knowledge_base_id>/", views.KnowledgeBaseDetail.as_view()),
     path("knowledge-bases/<uuid:knowledge_base_id>/documents/", views.DocumentList.as_view()),

@@ -46,6 +46,19 @@ class AddChunkForm(forms.Form):
     text = forms.CharField(widget=forms.Textarea(attrs={"rows": 8}))
 
 
+class SnapshotForm(forms.Form):
+    """What a snapshot is called."""
+
+    name = forms.CharField(max_length=120, required=False, help_text="For example “Before the price change”.")
+    note = forms.CharField(max_length=500, required=False)
+
+
+class QuestionsForm(forms.Form):
+    """Questions to compare, one a line."""
+
+    questions = forms.CharField(widget=forms.Textarea(attrs={"rows": 5}), help_text="Up to 50.")
+
+
 class SearchForm(forms.Form):
     """A question for the retrieval test."""
 

@@ -2,11 +2,14 @@
 
 from django.urls import path
 
-from apps.knowledge.ui.views import bases, chunks, documents, originals, retrieval
+from apps.knowledge.ui.views import bases, chunks, documents, originals, retrieval, snapshots
 
 app_name = "knowledge"
 
 urlpatterns = [
+    path("knowledge/<uuid:base_id>/snapshots/", snapshots.snapshot_list, name="snapshot_list"),
+    path("knowledge/snapshots/<uuid:snapshot_id>/", snapshots.snapshot_detail, name="snapshot_detail"),
+    path("knowledge/snapshots/<uuid:snapshot_id>/delete/", snapshots.snapshot_delete, name="snapshot_delete"),
     path("knowledge/", bases.base_list, name="base_list"),
     path("knowledge/new/", bases.base_create, name="base_create"),
     path("knowledge/<uuid:base_id>/", bases.base_detail, name="base_detail"),

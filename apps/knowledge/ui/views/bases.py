@@ -15,6 +15,7 @@ from apps.knowledge.models import KnowledgeBase
 from apps.knowledge.services import knowledge_bases
 from apps.knowledge.ui import presenting
 from apps.knowledge.ui.forms import BaseForm, SearchForm, TextForm
+from apps.knowledge.ui.views.tabs import tabs
 from parley.errors import Problem
 from parley.web.access import TenantRequest, tenant_page
 from parley.web.forms import add_problem
@@ -88,6 +89,7 @@ def base_context(request: TenantRequest, base: KnowledgeBase, text_form: TextFor
     rows = [presenting.document_row(document) for document in page]
     return {
         "base": base,
+        "tabs": tabs(request, base.id, "documents"),
         "page": page,
         "rows": rows,
         "unfinished": [row.document.id for row in rows if row.is_unfinished],

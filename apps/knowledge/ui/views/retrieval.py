@@ -16,6 +16,7 @@ from apps.knowledge.contracts import Passage
 from apps.knowledge.services.retrieval_settings import update_retrieval_settings
 from apps.knowledge.ui import presenting
 from apps.knowledge.ui.forms import RetrievalForm
+from apps.knowledge.ui.views.tabs import tabs
 from parley.errors import Problem
 from parley.web.access import TenantRequest, tenant_page
 from parley.web.forms import add_problem
@@ -52,6 +53,7 @@ def retrieval_test(request: TenantRequest, base_id: UUID) -> HttpResponse:
             problem_sentence = problem.detail
     context = {
         "base": base,
+        "tabs": tabs(request, base.id, "test"),
         "form": form,
         "question": question,
         "found": None if found is None else presenting.found_passages(found, question),
