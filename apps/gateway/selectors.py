@@ -139,6 +139,20 @@ def resolve_route(*, purpose: contracts.RoutePurpose, model_id: UUID | None = No
     return contracts.ResolvedRoute(purpose=purpose, choices=choices)
 
 
+def get_embedder(model_id: UUID) -> contracts.ModelChoice:
+    """An embedding model by id. There is no other in its place: vectors of two models cannot be compared.
+
+    Raises `Invalid` when it was removed or switched off. Needs `tenant_tx`; keep the result out of logs.
+    """
+    found = Model.objects.select_related("provider").filter(id=model_id, kind=ModelKind.EMBED)
+    choices = _usable(found, "embed")
+    if not choices:
+        raise Invalid(
+            "The embedding model of this knowledge base was removed or switched off. Switch it on, or choose another."
+        )
+    return choices[0]
+
+
 def choice_of(model: Model) -> contracts.ModelChoice:
     """A model as the rest of the house sees it, with the decrypted key of its provider."""
     price, _ = effective_price(model)

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from apps.gateway import selectors
-from apps.gateway.models import Hold, Model, UsageEntry
+from apps.gateway.models import Hold, Model, Provider, UsageEntry
 from apps.gateway.services import budgets, embeddings
-from parley.errors import OverBudget, Unavailable
+from parley.db.encrypted import EncryptedText
+from parley.errors import Invalid, OverBudget, Unavailable
 from parley.llm import EmbedRequest, EmbedResult, LlmError, Usage
 from parley.tenancy import tenant_tx, use_tenant
 from tests.factories.tenants import make_tenant
@@ -83,6 +84,98 @@ def test_nothing_is_embedded_over_budget(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(OverBudget):
         embeddings.embed(texts=["a"], kind="passage")
     assert embedder.held == []
+
+
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    waited: list[float] = []
+    monkeypatch.setattr("apps.gateway.services.embeddings.time.sleep", waited.append)
+    return waited
+
+
+class Flaky(Embedder):
+    """Turns the first calls away."""
+
+    def __init__(self, *failures: LlmError) -> None:
+        super().__init__()
+        self.failures = list(failures)
+        self.targets: list[Any] = []
+        self.sizes: list[int] = []
+
+    def __call__(self, request: EmbedRequest) -> EmbedResult:
+        self.failure = self.failures.pop(0) if self.failures else None
+        self.targets.append(request.target)
+        self.sizes.append(len(request.texts))
+        super().__call__(request)
+        return EmbedResult([[3.0, 4.0] for _ in request.texts], Usage(100 * len(request.texts), 0))
+
+
+def _paid_model(name: str = "text-embedding-3-small") -> Model:
+    with tenant_tx():
+        provider = Provider.objects.create(
+            name="OpenAI",
+            kind="openai",
+            base_url="https://embeddings.example.com/v1",
+            api_key=EncryptedText.seal("sk-test"),
+        )
+        model: Model = Model.objects.create(
+            provider=provider, name=name, label="Small", kind="embed", input_price=Decimal(2), output_price=Decimal(0),
+            context_tokens=8_000, max_output_tokens=0,
+        )  # fmt: skip
+        return model
+
+
+def test_any_embedding_model_can_be_asked_by_its_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    """B-10: reserved and settled at its own price; its vectors come back with length 1."""
+    embedder = Flaky()
+    monkeypatch.setattr(embeddings, "call_embedder", embedder)
+    model = _paid_model()
+    assert embeddings.embed(texts=["a"], model_id=model.id) == [[pytest.approx(0.6), pytest.approx(0.8)]]
+    (target,) = embedder.targets
+    assert (target.backend, target.model) == ("openai", "text-embedding-3-small")
+    assert target.base_url == "https://embeddings.example.com/v1"
+    assert target.api_key == "sk-test"
+    assert embedder.held == [1]
+    assert books() == (Decimal("0.0002"), 0, [("embed", 100, Decimal("0.0002"))])
+    assert embeddings.current_model(model.id) == "text-embedding-3-small"
+
+
+def test_a_model_that_was_switched_off_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Vectors of another model would be compared with what they have nothing in common with."""
+    monkeypatch.setattr(embeddings, "call_embedder", Flaky())
+    model = _paid_model()
+    with tenant_tx():
+        Model.objects.filter(id=model.id).update(is_enabled=False)
+    with pytest.raises(Invalid, match="switched off"):
+        embeddings.embed(texts=["a"], model_id=model.id)
+
+
+def test_passages_wait_for_a_rate_limit_and_cost_once(monkeypatch: pytest.MonkeyPatch, pauses: list[float]) -> None:
+    """B-10: each repeat has a reservation of its own; what was turned away is given back."""
+    limited = LlmError("rate_limited", "Too many calls.", retry_after=7.0)
+    embedder = Flaky(limited, limited)
+    monkeypatch.setattr(embeddings, "call_embedder", embedder)
+    embeddings.embed(texts=["a"], model_id=_paid_model().id)
+    assert embedder.held == [1, 1, 1]
+    assert len(pauses) == 2
+    assert min(pauses) >= 7.0
+    assert books() == (Decimal("0.0002"), 0, [("embed", 100, Decimal("0.0002"))])
+
+
+def test_a_question_does_not_wait_long(monkeypatch: pytest.MonkeyPatch, pauses: list[float]) -> None:
+    monkeypatch.setattr(
+        embeddings, "call_embedder", Flaky(LlmError("rate_limited", "Too many calls.", retry_after=7.0))
+    )
+    with pytest.raises(Unavailable, match="Too many"):
+        embeddings.embed(texts=["a"], kind="query", model_id=_paid_model().id)
+    assert pauses == []
+
+
+def test_long_lists_go_in_several_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    embedder = Flaky()
+    monkeypatch.setattr(embeddings, "call_embedder", embedder)
+    assert len(embeddings.embed(texts=["word"] * 300)) == 300
+    assert embedder.sizes == [128, 128, 44]
 
 
 @pytest.mark.parametrize(("kind", "is_charged"), [("unreachable", False), ("timeout", True)])

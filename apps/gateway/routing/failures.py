@@ -34,3 +34,19 @@ def pause_before_retry(error: LlmError, attempt: int) -> float | None:
     if error.retry_after is not None:
         pause = max(pause, error.retry_after)
     return pause if pause <= _LONGEST_PAUSE else None
+
+
+# Whoever indexes can wait for a provider's minute to be over; whoever asks cannot.
+_PASSAGE_ATTEMPTS = 5
+_LONGEST_PASSAGE_PAUSE = 30.0
+
+
+def pause_before_embedding_again(error: LlmError, attempt: int, *, is_waited_for: bool) -> float | None:
+    """Seconds to wait before embedding the same texts again, or None to give up. `attempt` counts from 1."""
+    if is_waited_for:
+        return pause_before_retry(error, attempt)
+    if not error.is_retryable or error.kind == "timeout" or attempt >= _PASSAGE_ATTEMPTS:
+        return None
+    pause = _FIRST_PAUSE * 4 ** (attempt - 1) * random.uniform(0.5, 1.5)  # noqa: S311 - jitter, not a secret
+    pause = max(pause, error.retry_after or 0.0)
+    return pause if pause <= _LONGEST_PASSAGE_PAUSE else None

@@ -1,53 +1,103 @@
-"""Turns texts into vectors, for search and for indexing."""
+"""Turns texts into vectors, for search and for indexing: one layer for batches, repeats, limits and money."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Iterator, Sequence
 from typing import Literal
+from uuid import UUID
 
 from apps.gateway import contracts, selectors
 from apps.gateway.routing import failures
 from apps.gateway.services import holds
 from parley.db import uuid7
 from parley.errors import Unavailable
-from parley.llm import EmbedRequest, EmbedTarget, LlmError, count_tokens
+from parley.llm import EmbedRequest, EmbedResult, EmbedTarget, LlmError, count_tokens
 from parley.llm import embed as call_embedder
 from parley.tenancy import tenant_tx
 
+Kind = Literal["query", "passage"]
 
-def current_model() -> str:
-    """The name of the tenant's embedding model: vectors of two models cannot be compared. Opens its own
-    transaction. Raises `Problem` when no route for embedding exists.
+# Providers refuse longer lists; and a repeat costs no more than this much again.
+MAX_TEXTS_A_CALL = 128
+MAX_TOKENS_A_CALL = 60_000
+
+
+def current_model(model_id: UUID | None = None) -> str:
+    """The name of an embedding model, the tenant's own by default: vectors of two models cannot be compared.
+
+    Opens its own transaction. Raises `Problem` when there is no such model or no route for embedding.
     """
-    with tenant_tx():
-        return selectors.resolve_route(purpose="embed").preferred.target.model
+    return _choice(model_id).target.model
 
 
-def embed(*, texts: Sequence[str], kind: Literal["query", "passage"] = "passage") -> list[list[float]]:
-    """One vector per text, in order, by the tenant's embedding model. Blocking; opens its own transactions.
+def embed(*, texts: Sequence[str], kind: Kind = "passage", model_id: UUID | None = None) -> list[list[float]]:
+    """One unit vector per text, in order, by the given embedding model or the tenant's own.
 
-    Every call is reserved and settled like any other, except a question embedded by the built-in model: it is
-    free and on the way of every first word. Raises `OverBudget`, `Invalid` (no price), `Unavailable`.
+    Blocking; opens its own transactions; long lists go in several calls. A call that was turned away for a moment
+    is repeated, for passages with more patience than for a question that somebody waits for. Every call is
+    reserved and settled like any other, except a question embedded by a free model, which is on the way of every
+    first word. Raises `OverBudget`, `Invalid` (no price, no such model), `Unavailable`.
     """
     if not texts:
         return []
+    choice = _choice(model_id)
+    vectors: list[list[float]] = []
+    for batch in _batches(texts):
+        request = EmbedRequest(target=_target(choice), texts=batch, kind=kind)
+        vectors += _embed_patiently(request, choice).vectors
+    return vectors if choice.reads_slowly else [_unit(vector, choice.label) for vector in vectors]
+
+
+def _choice(model_id: UUID | None) -> contracts.ModelChoice:
     with tenant_tx():
-        choice = selectors.resolve_route(purpose="embed").preferred
-    # The embedding route takes built-in models only: vectors of two models cannot be compared.
-    request = EmbedRequest(target=EmbedTarget(model=choice.target.model), texts=tuple(texts), kind=kind)
-    if kind == "query" and choice.price is not None and choice.price.is_free:
-        return _embed_for_free(request)
-    return _embed_reserved(request, choice)
+        if model_id is not None:
+            return selectors.get_embedder(model_id)
+        return selectors.resolve_route(purpose="embed").preferred
 
 
-def _embed_for_free(request: EmbedRequest) -> list[list[float]]:
-    try:
-        return call_embedder(request).vectors
-    except LlmError as error:
-        raise Unavailable(error.sentence) from error
+def _target(choice: contracts.ModelChoice) -> EmbedTarget:
+    # What runs on this machine is the bundled model, which needs no address.
+    if choice.reads_slowly:
+        return EmbedTarget(model=choice.target.model)
+    return EmbedTarget(
+        backend="litellm" if choice.target.backend == "litellm" else "openai",
+        model=choice.target.model,
+        base_url=choice.target.base_url,
+        api_key=choice.target.api_key,
+    )
 
 
-def _embed_reserved(request: EmbedRequest, choice: contracts.ModelChoice) -> list[list[float]]:
+def _batches(texts: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    batch: list[str] = []
+    tokens = 0
+    for text in texts:
+        size = count_tokens(text)
+        if batch and (len(batch) == MAX_TEXTS_A_CALL or tokens + size > MAX_TOKENS_A_CALL):
+            yield tuple(batch)
+            batch, tokens = [], 0
+        batch.append(text)
+        tokens += size
+    yield tuple(batch)
+
+
+def _embed_patiently(request: EmbedRequest, choice: contracts.ModelChoice) -> EmbedResult:
+    """The call and its repeats, each with a reservation of its own."""
+    is_free = request.kind == "query" and choice.price is not None and choice.price.is_free
+    attempt = 1
+    while True:
+        try:
+            return call_embedder(request) if is_free else _embed_reserved(request, choice)
+        except LlmError as error:
+            pause = failures.pause_before_embedding_again(error, attempt, is_waited_for=request.kind == "query")
+            if pause is None:
+                raise Unavailable(error.sentence) from error
+        time.sleep(pause)
+        attempt += 1
+
+
+def _embed_reserved(request: EmbedRequest, choice: contracts.ModelChoice) -> EmbedResult:
     call_id = uuid7()
     with tenant_tx():
         holds.reserve(
@@ -65,7 +115,15 @@ def _embed_reserved(request: EmbedRequest, choice: contracts.ModelChoice) -> lis
                 holds.release(call_id=call_id)
             else:
                 holds.settle_interrupted(call_id=call_id, text="")
-        raise Unavailable(error.sentence) from error
+        raise
     with tenant_tx():
         holds.settle(call_id=call_id, usage=result.usage)
-    return result.vectors
+    return result
+
+
+def _unit(vector: Sequence[float], label: str) -> list[float]:
+    """The same direction with length 1, so that an inner product is a cosine."""
+    length = math.sqrt(math.fsum(value * value for value in vector))
+    if not length or not math.isfinite(length):
+        raise Unavailable(f"{label} sent a vector without a direction. Try again, or choose another embedding model.")
+    return [value / length for value in vector]
