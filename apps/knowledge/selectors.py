@@ -25,9 +25,11 @@ from apps.knowledge.models import (
 from apps.knowledge.retrieval.search import search
 from apps.knowledge.retrieval.settings import settings_of
 from parley.errors import NotFound
+from parley.jobs import Subject
 
 __all__ = [
     "count_source_documents",
+    "describe_documents",
     "find_last_runs",
     "find_ordinal",
     "find_page",
@@ -154,6 +156,12 @@ def find_page(*, source_id: UUID, address: str = "") -> SourcePage | None:
     pages: QuerySet[SourcePage] = SourcePage.objects.filter(source_id=source_id).select_related("document")
     found = pages.filter(address=address) if address else pages.order_by("depth", "id")
     return found.first()
+
+
+def describe_documents(document_ids: Sequence[UUID]) -> dict[UUID, Subject]:
+    """Names of documents for the page of jobs; deleted ones are left out."""
+    rows = Document.objects.filter(id__in=document_ids, deleted_at=None).values_list("id", "name")
+    return {row_id: Subject(name, "knowledge:document_detail", {"document_id": row_id}) for row_id, name in rows}
 
 
 def list_chunks(*, document_id: UUID) -> QuerySet[Chunk]:

@@ -5,7 +5,8 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from apps.knowledge.services import chunks, crawling, documents, indexing, source_sweeping, sources, sweeping
+from apps.knowledge import selectors
+from apps.knowledge.services import chunks, crawling, documents, indexing, source_sweeping, sources
 from apps.knowledge.services.sources import SYNC_JOB
 from parley.errors import NotFound
 from parley.jobs import job, platform_task, tenant_task
@@ -16,38 +17,30 @@ from parley.llm import LlmError
 from parley.tenancy import tenant_tx
 
 
-@tenant_task(
-    name="knowledge.index_document",
-    soft_time_limit=840,
-    time_limit=900,
-    safe_to_repeat="a second delivery finds the lease taken or the work done",
+@job(
+    kind=indexing.INDEX_JOB,
+    title="Index a document",
+    safe_to_repeat="chunks come out the same, and committed batches are not embedded again",
+    seconds=780,
+    yields=True,
+    on_change=indexing.follow,
+    describe=selectors.describe_documents,
 )
-def index_document(*, document_id: str) -> None:
-    """Index one document. Idempotent: a second delivery finds the lease taken or the work done."""
-    indexing.index_document(document_id=UUID(document_id))
+def index_document(run: JobContext) -> None:
+    """Make one document findable."""
+    indexing.carry_out(run)
 
 
-@tenant_task(
-    name="knowledge.purge_document",
-    soft_time_limit=120,
-    time_limit=150,
+@job(
+    kind=documents.PURGE_JOB,
+    title="Erase a document",
     safe_to_repeat="the second time nothing is left",
+    seconds=120,
 )
-def purge_document(*, document_id: str) -> None:
-    """Erase one deleted document. Idempotent: the second time nothing is left."""
+def purge_document(run: JobContext) -> None:
+    """Erase one deleted document."""
     with tenant_tx():
-        documents.purge_document(document_id=UUID(document_id))
-
-
-@platform_task(
-    name="knowledge.sweep_documents",
-    soft_time_limit=30,
-    time_limit=45,
-    safe_to_repeat="it only looks and announces",
-)
-def sweep_documents() -> None:
-    """Announce documents that nobody is working on. Idempotent."""
-    sweeping.announce_open_documents()
+        documents.purge_document(document_id=run.subject())
 
 
 @job(

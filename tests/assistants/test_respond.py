@@ -92,7 +92,7 @@ def _index(tenant_id: Any) -> Any:
     from apps.knowledge.services.knowledge_bases import create_knowledge_base
 
     with pytest.MonkeyPatch.context() as patch, tenant_tx(tenant_id):
-        patch.setattr(documents, "enqueue", lambda *args, **kwargs: None)
+        patch.setattr("parley.jobs.submit.announce", lambda *args, **kwargs: None)
         base = create_knowledge_base(name="Handbook")
         document = documents.add_document(knowledge_base_id=base.id, name="plans.md", content=PLANS)
     index_document(document_id=document.id)

@@ -88,7 +88,8 @@ def test_a_killed_worker_leaves_a_document_that_gets_indexed(crash: Crash, produ
     assert before["status"] not in ("indexed", "failed")
     # Two and a half minutes later, without waiting for them.
     product.execute(
-        "UPDATE knowledge_document SET lease_expires_at = now() - interval '1 second' WHERE id = %s", crash.document
+        "UPDATE jobs_job SET lease_until = now() - interval '1 second' WHERE subject_id = %s AND state = 'running'",
+        crash.document,
     )
     shown = acme.until_indexed(crash.document, within=120)
     (stored,) = product.execute("SELECT count(*) FROM knowledge_chunk WHERE document_id = %s", crash.document)

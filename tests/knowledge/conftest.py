@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db.models.functions import Now
 
 from parley.tenancy import tenant_tx, use_tenant
 from tests.fixtures import TenantWithKey
@@ -36,7 +37,7 @@ def add(monkeypatch: pytest.MonkeyPatch) -> AddDocument:
         from apps.knowledge.services import documents
 
         with monkeypatch.context() as patch, tenant_tx(owner.tenant.id):
-            patch.setattr(documents, "enqueue", lambda *args, **kwargs: None)
+            patch.setattr("parley.jobs.submit.announce", lambda *args, **kwargs: None)
             return documents.add_document(knowledge_base_id=base.id, name=name, content=content)
 
     return make
@@ -55,6 +56,28 @@ def index() -> Callable[..., Any]:
         return reload(owner, document.id)
 
     return run
+
+
+def give_up_lease(owner: TenantWithKey, document: Any) -> None:
+    """What the tick does with the job of a worker that died: it waits again, and is due."""
+    set_job(owner, document, state="queued", lease_until=None, run_after=Now())
+
+
+def set_job(owner: TenantWithKey, document: Any, **values: Any) -> None:
+    """Change the document's latest indexing job."""
+    from parley.jobs.models import Job
+
+    with tenant_tx(owner.tenant.id):
+        latest = Job.objects.filter(subject_id=document.id).order_by("-id").values("id")[:1]
+        assert Job.objects.filter(id__in=latest).update(**values)
+
+
+def job_of(owner: TenantWithKey, document: Any) -> Any:
+    """The document's latest job."""
+    from parley.jobs.models import Job
+
+    with tenant_tx(owner.tenant.id):
+        return Job.objects.filter(subject_id=document.id).latest("id")
 
 
 def reload(owner: TenantWithKey, document_id: UUID) -> Any:

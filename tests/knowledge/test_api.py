@@ -11,7 +11,6 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from apps.knowledge.ingest import limits
-from apps.knowledge.services import documents
 from tests.fixtures import TenantWithKey
 from tests.knowledge import files
 
@@ -23,7 +22,7 @@ BASES = "/api/v1/knowledge-bases/"
 
 @pytest.fixture(autouse=True)
 def _no_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents, "enqueue", lambda *args, **kwargs: None)
+    monkeypatch.setattr("parley.jobs.submit.announce", lambda *args, **kwargs: None)
 
 
 def _post(client: Client, owner: TenantWithKey, path: str, body: dict[str, Any]) -> Any:

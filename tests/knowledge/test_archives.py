@@ -15,7 +15,6 @@ from django.test import Client
 from apps.knowledge.ingest import limits
 from apps.knowledge.ingest.blocks import Unreadable
 from apps.knowledge.ingest.bundle import Entry, Refused, is_bundle, unpack
-from apps.knowledge.services import documents
 from tests.factories.tenants import add_member
 from tests.fixtures import TenantWithKey
 from tests.knowledge import files
@@ -119,7 +118,7 @@ def test_l13_a_file_that_lies_about_its_size_is_damaged() -> None:
 
 @pytest.fixture
 def _no_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents, "enqueue", lambda *args, **kwargs: None)
+    monkeypatch.setattr("parley.jobs.submit.announce", lambda *args, **kwargs: None)
 
 
 _database = pytest.mark.django_db(transaction=True, databases=["default", "platform", "migrator"])

@@ -14,7 +14,7 @@ from parley.errors import Conflict, Invalid, NotFound, TooLarge
 from parley.tenancy import tenant_tx
 from tests.fixtures import TenantWithKey
 from tests.knowledge import files
-from tests.knowledge.conftest import count_rows, reload
+from tests.knowledge.conftest import count_rows, job_of, reload
 
 Make = Callable[..., Any]
 
@@ -55,7 +55,7 @@ def test_names_are_only_names(given: str, expected: str) -> None:
 def test_typed_text_becomes_a_document(
     tenant_a: TenantWithKey, make_base: Make, index: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(documents, "enqueue", lambda *args, **kwargs: None)
+    monkeypatch.setattr("parley.jobs.submit.announce", lambda *args, **kwargs: None)
     base = make_base(tenant_a)
     with tenant_tx(tenant_a.tenant.id):
         document = documents.add_text(knowledge_base_id=base.id, title='The "best" v1.2', text="## Rule\n\nAsk first.")
@@ -72,8 +72,7 @@ def test_deleting_hides_at_once_and_erases_after(
     """D-05: hidden from this transaction on; the job leaves no row of it."""
     from apps.knowledge.models import Document, DocumentVersion, OriginalFile
 
-    started: list[str] = []
-    monkeypatch.setattr(documents, "enqueue", lambda task, **arguments: started.append(task))
+    monkeypatch.setattr("parley.jobs.submit.announce", lambda *args, **kwargs: None)
     document = index(tenant_a, add(tenant_a, make_base(tenant_a), "a.md", files.MARKDOWN))
     with tenant_tx(tenant_a.tenant.id):
         documents.delete_document(document_id=document.id)
@@ -81,7 +80,7 @@ def test_deleting_hides_at_once_and_erases_after(
             selectors.get_document(document.id)
     counts = count_rows(tenant_a, document.id)
     assert counts["ChunkVector"] == counts["ChunkTerms"] == 0
-    assert started == ["knowledge.purge_document"]
+    assert job_of(tenant_a, document).kind == "knowledge.purge_document"
     with tenant_tx(tenant_a.tenant.id):
         assert documents.purge_document(document_id=document.id) is True
         assert documents.purge_document(document_id=document.id) is False
@@ -93,7 +92,7 @@ def test_deleting_hides_at_once_and_erases_after(
 def test_a_deleted_name_and_content_can_come_back(
     tenant_a: TenantWithKey, make_base: Make, add: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(documents, "enqueue", lambda *args, **kwargs: None)
+    monkeypatch.setattr("parley.jobs.submit.announce", lambda *args, **kwargs: None)
     base = make_base(tenant_a)
     first = add(tenant_a, base, "a.md", files.MARKDOWN)
     with tenant_tx(tenant_a.tenant.id):

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "plat
 def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The documents whose indexing was asked for."""
     ids: list[str] = []
-    monkeypatch.setattr(documents, "enqueue", lambda name, **arguments: ids.append(arguments["document_id"]))
+    monkeypatch.setattr(documents, "request_indexing", lambda document: ids.append(str(document.id)))
     return ids
 
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.utils import timezone
 
 from apps.knowledge import selectors
 from apps.knowledge.services import indexing, passage_vectors
 from parley.errors import OverBudget
-from parley.tenancy import tenant_tx, use_tenant
+from parley.tenancy import use_tenant
 from tests.fixtures import TenantWithKey
 from tests.knowledge import files
-from tests.knowledge.conftest import count_rows, reload
+from tests.knowledge.conftest import count_rows, give_up_lease, reload
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -105,8 +103,7 @@ def test_whoever_goes_on_embeds_only_what_is_missing(
     assert half.status == "embedding"
     assert 0 < count_rows(tenant_a, document.id)["ChunkVector"] < half.chunk_count
     monkeypatch.setattr(indexing, "extract_safely", lambda *args: pytest.fail("The file was read again."))
-    with tenant_tx(tenant_a.tenant.id):
-        type(document).objects.filter(id=document.id).update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+    give_up_lease(tenant_a, document)
     done = index(tenant_a, document)
     assert done.status == "indexed"
     assert set(count_rows(tenant_a, document.id).values()) == {done.chunk_count}

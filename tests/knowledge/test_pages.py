@@ -10,7 +10,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from apps.knowledge.services import documents, indexing
+from apps.knowledge.services import indexing
 from tests.factories.tenants import add_member, make_user
 from tests.fixtures import TenantWithKey
 from tests.knowledge import files
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "plat
 
 @pytest.fixture(autouse=True)
 def _no_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents, "enqueue", lambda *args, **kwargs: None)
+    monkeypatch.setattr("parley.jobs.submit.announce", lambda *args, **kwargs: None)
 
 
 @pytest.fixture

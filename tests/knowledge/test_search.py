@@ -117,7 +117,7 @@ def test_deleted_and_failed_documents_are_never_found(
     tenant_a: TenantWithKey, make_base: Make, add: Make, index: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """L-20: from the moment of deletion or failure on, by words and by meaning."""
-    monkeypatch.setattr(documents, "enqueue", lambda *args, **kwargs: None)
+    monkeypatch.setattr("parley.jobs.submit.announce", lambda *args, **kwargs: None)
     base = make_base(tenant_a)
     gone = index(tenant_a, add(tenant_a, base, "gone.md", b"The zebra eats grass."))
     broken = index(tenant_a, add(tenant_a, base, "broken.md", b"The lion eats zebras."))

@@ -38,12 +38,8 @@ class Document(TenantOwned):
     error = models.CharField(max_length=500, blank=True)
     # What of an otherwise readable file was left out, such as pages without text.
     notice = models.CharField(max_length=500, blank=True)
-    # `attempt` only ever rises: it is the fencing token of whoever indexes. `tries` counts since the last
-    # request.
+    # Only ever rises: it names the latest request to index, and whoever works for an earlier one stops.
     attempt = models.PositiveIntegerField(default=0)
-    tries = models.PositiveSmallIntegerField(default=0)
-    lease_expires_at = models.DateTimeField(null=True)
-    run_after = models.DateTimeField(null=True)
     indexed_at = models.DateTimeField(null=True)
     deleted_at = models.DateTimeField(null=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -67,13 +63,6 @@ class Document(TenantOwned):
             ),
             models.CheckConstraint(
                 condition=Q(progress__gte=0.0, progress__lte=1.0), name="knowledge_document_progress_range"
-            ),
-        ]
-        indexes = [
-            models.Index(
-                fields=["status", "lease_expires_at"],
-                condition=~Q(status__in=[DocumentStatus.INDEXED, DocumentStatus.FAILED]) | Q(deleted_at__isnull=False),
-                name="knowledge_document_open",
             ),
         ]
 

@@ -20,12 +20,14 @@ from apps.knowledge.policies import NO_CONTENT, require_may_retry
 from apps.knowledge.selectors import get_document
 from apps.knowledge.services.external import Metadata, WebOrigin, checked_external_id, checked_metadata
 from apps.knowledge.services.index_rows import delete_chunks, hide_document, hide_documents
+from apps.knowledge.services.indexing import request_indexing
 from apps.knowledge.services.revisions import begin_revision
 from apps.tenants.services.audit import record
 from parley.errors import Conflict, Invalid, NotFound, TooLarge
-from parley.jobs import enqueue
+from parley.jobs.submit import submit
 from parley.web.actors import current_actor
 
+PURGE_JOB = "knowledge.purge_document"
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
 _MAX_NAME = 255
 # The files of so many versions are kept; the chunks of older ones are still there to read.
@@ -167,7 +169,7 @@ def retry_document(*, document_id: UUID) -> Document:
     require_may_retry(document)
     _queue(document)
     document.save()
-    enqueue("knowledge.index_document", document_id=str(document.id))
+    request_indexing(document)
     return document
 
 
@@ -190,20 +192,18 @@ def delete_document(*, document_id: UUID) -> None:
     document = get_document(document_id, for_update=True)
     hide_document(document.id)
     # The higher attempt makes whoever is indexing it stop.
-    Document.objects.filter(id=document.id).update(
-        deleted_at=timezone.now(), attempt=F("attempt") + 1, chunk_count=0, lease_expires_at=None
-    )
+    Document.objects.filter(id=document.id).update(deleted_at=timezone.now(), attempt=F("attempt") + 1, chunk_count=0)
     before = {
         "name": document.name,
         "knowledge_base": str(document.knowledge_base_id),
         "chunks": document.chunk_count,
     }
     record(action="document.deleted", target=document, before=before)
-    enqueue("knowledge.purge_document", document_id=str(document.id))
+    _request_erasure(document.id)
 
 
 def delete_documents(*, knowledge_base_id: UUID, document_ids: Sequence[UUID]) -> None:
-    """Hide many documents of one base at once, everywhere; the sweep has their content erased soon after.
+    """Hide many documents of one base at once, everywhere; jobs erase their content right after.
 
     The caller records why. Safe to repeat. Raises `NotFound`.
     """
@@ -215,9 +215,14 @@ def delete_documents(*, knowledge_base_id: UUID, document_ids: Sequence[UUID]) -
         deleted_at=timezone.now(),
         attempt=F("attempt") + 1,
         chunk_count=0,
-        lease_expires_at=None,
         updated_at=timezone.now(),
     )
+    for document_id in ids:
+        _request_erasure(document_id)
+
+
+def _request_erasure(document_id: UUID) -> None:
+    submit(PURGE_JOB, subject_id=document_id, idempotency_key=f"purge:{document_id}")
 
 
 def purge_document(*, document_id: UUID) -> bool:
@@ -283,7 +288,7 @@ def _store(document: Document, content: bytes) -> None:
     _store_version(document, content)
     after = {"name": document.name, "size_bytes": document.size_bytes, "version": document.version_number}
     record(action="document.added" if is_new else "document.replaced", target=document, after=after)
-    enqueue("knowledge.index_document", document_id=str(document.id))
+    request_indexing(document)
 
 
 def _store_version(document: Document, content: bytes) -> None:
@@ -309,5 +314,4 @@ def _acting_user_id() -> UUID | None:
 
 def _queue(document: Document) -> None:
     document.status, document.progress, document.error = DocumentStatus.QUEUED, 0.0, ""
-    document.attempt, document.tries = document.attempt + 1, 0
-    document.lease_expires_at = document.run_after = None
+    document.attempt += 1

@@ -37,6 +37,7 @@ EMBED_BATCH = 32
 
 Fence = Callable[[], None]
 Advance = Callable[[int, int], None]
+Pace = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +108,12 @@ def is_waiting_for_vectors(placement: Placement) -> bool:
     return bool(placed.exists() and sketches.exists())
 
 
-def complete_vectors(placement: Placement, *, advance: Advance) -> None:
+def complete_vectors(placement: Placement, *, advance: Advance, pace: Pace = lambda done, total: None) -> None:
     """Give every sketched chunk its own vector, batch by batch. Raises as `embeddings.embed` does.
 
     `advance(done, total)` runs inside each batch's transaction (and once before the first) and raises when the
-    caller has lost the document.
+    caller has lost the document. `pace(done, total)` runs between batches, outside any transaction, and may raise
+    to stop there.
     """
     model = embeddings.current_model()
     with tenant_tx():
@@ -135,6 +137,7 @@ def complete_vectors(placement: Placement, *, advance: Advance) -> None:
         chunks.setdefault(key, []).append(chunk_id)
     keys = list(texts)
     for start in range(0, len(keys), EMBED_BATCH):
+        pace(start, len(keys))
         batch = keys[start : start + EMBED_BATCH]
         vectors = embed_passages([(key, texts[key]) for key in batch])
         with tenant_tx():

@@ -34,11 +34,13 @@ def _joined(*parts: str) -> str:
 _WAITING = """
 WITH RECURSIVE waiting AS (
     (SELECT tenant_id FROM jobs_job
-     WHERE state = 'queued' AND job_class = %(job_class)s AND run_after <= now() - make_interval(secs => %(age)s)
+     WHERE state = 'queued' AND job_class = %(job_class)s
+       AND run_after <= statement_timestamp() - make_interval(secs => %(age)s)
      ORDER BY tenant_id LIMIT 1)
   UNION ALL
     SELECT (SELECT tenant_id FROM jobs_job
-            WHERE state = 'queued' AND job_class = %(job_class)s AND run_after <= now() - make_interval(secs => %(age)s)
+            WHERE state = 'queued' AND job_class = %(job_class)s
+       AND run_after <= statement_timestamp() - make_interval(secs => %(age)s)
               AND tenant_id > w.tenant_id
             ORDER BY tenant_id LIMIT 1)
     FROM waiting w WHERE w.tenant_id IS NOT NULL
@@ -71,12 +73,13 @@ SELECT EXISTS (
 )
 
 _START = """
-UPDATE jobs_job SET state = 'running', attempt = attempt + 1, tries = tries + 1, started_at = now(),
-    lease_until = now() + make_interval(secs => %(lease)s), worker = %(worker)s, stage = '', stage_at = NULL
+UPDATE jobs_job SET state = 'running', attempt = attempt + 1, tries = tries + 1, started_at = statement_timestamp(),
+    lease_until = statement_timestamp() + make_interval(secs => %(lease)s),
+    worker = %(worker)s, stage = '', stage_at = NULL
 WHERE id = (
     SELECT j.id FROM jobs_job j WHERE """
 # The last condition catches a job that was submitted while its kind was being paused.
-_IS_DUE = """j.state = 'queued' AND j.run_after <= now() AND NOT EXISTS (
+_IS_DUE = """j.state = 'queued' AND j.run_after <= statement_timestamp() AND NOT EXISTS (
         SELECT 1 FROM jobs_jobpause p WHERE p.tenant_id = j.tenant_id AND p.kind = j.kind
         AND (p.group_id IS NULL OR p.group_id = j.group_id))"""
 _OLDEST = """
@@ -85,14 +88,14 @@ _OLDEST = """
 _THIS = """
         AND j.id = %(job_id)s FOR UPDATE OF j)"""
 _RETURNING = """
-RETURNING id, tenant_id, kind, job_class, subject_id, group_id, arguments, attempt, tries, max_tries
+RETURNING id, tenant_id, kind, job_class, subject_id, group_id, arguments, attempt
 """
 _TAKE_NEXT = _joined(_START, _IS_DUE, _OLDEST, _RETURNING)
 _TAKE_ONE = _joined(_START, _IS_DUE, _THIS, _RETURNING)
 
 _CHARGE = """
 INSERT INTO jobs_jobturn (id, tenant_id, created_at, virtual_time)
-VALUES (%(id)s, %(tenant_id)s, now(), %(floor)s + %(charge)s)
+VALUES (%(id)s, %(tenant_id)s, statement_timestamp(), %(floor)s + %(charge)s)
 ON CONFLICT (tenant_id) DO UPDATE
 SET virtual_time = greatest(jobs_jobturn.virtual_time, %(floor)s) + %(charge)s
 """
@@ -110,8 +113,6 @@ class Claim:
     group_id: UUID | None
     arguments: dict[str, Any]
     attempt: int
-    tries: int
-    max_tries: int
 
 
 def claim_next(job_class: str) -> Claim | None:
@@ -180,5 +181,5 @@ def _claimed_by() -> dict[str, Any]:
 def _claim(row: tuple[Any, ...]) -> Claim:
     # Django leaves JSON of raw statements as text.
     arguments = json.loads(row[6]) if isinstance(row[6], str) else row[6]
-    job_id, tenant_id, kind, job_class, subject_id, group_id, _, attempt, tries, max_tries = row
-    return Claim(job_id, tenant_id, kind, job_class, subject_id, group_id, arguments, attempt, tries, max_tries)
+    job_id, tenant_id, kind, job_class, subject_id, group_id, _, attempt = row
+    return Claim(job_id, tenant_id, kind, job_class, subject_id, group_id, arguments, attempt)

@@ -33,8 +33,6 @@ class JobContext:
     group_id: UUID | None
     arguments: Mapping[str, object]
     attempt: int
-    tries: int
-    max_tries: int
     may_yield: bool = False
     others_wait: Callable[[], bool] = field(default=lambda: False, repr=False)
     is_draining: Callable[[], bool] = field(default=lambda: False, repr=False)
@@ -43,11 +41,6 @@ class JobContext:
     _shown_at: float = field(default=0.0, repr=False)
     _asked_at: float = field(default=0.0, repr=False)
     _stage: str = field(default="", repr=False)
-
-    @property
-    def is_last_try(self) -> bool:
-        """Whether the job is given up when this run fails."""
-        return self.tries >= self.max_tries
 
     def subject(self) -> UUID:
         """The row this job is about. Raises `ValueError` when it was submitted without one."""
@@ -80,6 +73,18 @@ class JobContext:
         if not kept:
             self._explain()
         self._yield_if_asked()
+
+    def fence(self, *, is_step: bool) -> None:
+        """Inside a transaction: raises as `checkpoint` unless the job is still this run's then.
+
+        The job stays locked until the commit, so take it before rows that a cancellation would change. A step is
+        work that will not be done again; it shows that the job gets on, so tries are counted anew from there.
+        """
+        anew = {"tries": 0, "crash_signature": ""} if is_step else {}
+        with tenant_tx():
+            kept = self._mine().update(lease_until=lease_end(LEASE), **anew)
+        if not kept:
+            self._explain()
 
     def complete(self) -> None:
         """Mark the job done inside the caller's own transaction: effect and end are one. Raises `Superseded`."""

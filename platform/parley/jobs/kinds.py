@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -20,10 +20,11 @@ MAX_SECONDS = 780
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a job is about, as a page shows it."""
+    """What a job is about, as a page shows it: a name, and the page below the tenant that shows more."""
 
     label: str
-    url: str = ""
+    url_name: str = ""
+    url_kwargs: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,13 @@ from parley.jobs import drain
 from parley.jobs.announce import hint
 from parley.jobs.claims import Claim, charge_time, claim_next, claim_one, others_wait
 from parley.jobs.context import JobContext, finish
+from parley.jobs.enums import JobState
 from parley.jobs.kinds import get_kind
 from parley.jobs.models import Job
 from parley.jobs.outcomes import CannotPass, MayPass, Stopped, TimedOut, Yielded
 from parley.jobs.transitions import backoff, bury, hand_back, requeue
 from parley.jobs.watch import watched
-from parley.tenancy import tenant_tx, use_tenant
+from parley.tenancy import require_tenant_id, tenant_tx, use_tenant
 
 log = structlog.get_logger(__name__)
 
@@ -71,6 +72,15 @@ def run_now(job_id: UUID, *, tenant_id: UUID) -> bool:
     return True
 
 
+def run_waiting(kind: str, subject_id: UUID) -> bool:
+    """Run the newest waiting job of a subject as `run_now` does; False when none is due."""
+    tenant_id = require_tenant_id()
+    with tenant_tx():
+        waiting = Job.objects.filter(kind=kind, subject_id=subject_id, state=JobState.QUEUED).order_by("-id")
+        job_id: UUID | None = waiting.values_list("id", flat=True).first()
+    return job_id is not None and run_now(job_id, tenant_id=tenant_id)
+
+
 def run_claim(claim: Claim) -> None:
     """Run a claimed job to one of its ends and charge its tenant for the time."""
     started = time.monotonic()
@@ -89,8 +99,6 @@ def _run(claim: Claim, *, owns_process: bool) -> None:
         group_id=claim.group_id,
         arguments=claim.arguments,
         attempt=claim.attempt,
-        tries=claim.tries,
-        max_tries=claim.max_tries,
     )
     started = time.perf_counter()
     with structlog.contextvars.bound_contextvars(
@@ -105,7 +113,8 @@ def _carry_out(claim: Claim, context: JobContext, *, owns_process: bool) -> str:
         kind = get_kind(claim.kind)
     except LookupError:
         return _fail(claim, _Failure(f"This Parley does not know jobs of the kind {claim.kind}.", may_pass=False))
-    context.may_yield = kind.yields
+    # Whoever runs a job in its own thread holds no slot that others could wait for.
+    context.may_yield = kind.yields and owns_process
     context.others_wait = lambda: others_wait(claim.tenant_id, claim.job_class)
     context.is_draining = drain.is_asked
     try:
@@ -160,9 +169,9 @@ def _fail(claim: Claim, failure: _Failure) -> str:
         with tenant_tx():
             row = _row(claim)
             is_same_crash = bool(failure.signature) and row.crash_signature == failure.signature
-            if not failure.may_pass or claim.tries >= claim.max_tries or is_same_crash:
+            if not failure.may_pass or row.tries >= row.max_tries or is_same_crash:
                 return "dead" if bury(row, sentence=failure.sentence, signature=failure.signature) else "superseded"
-            wait = timedelta(seconds=failure.after) if failure.after is not None else backoff(claim.tries)
+            wait = timedelta(seconds=failure.after) if failure.after is not None else backoff(row.tries)
             kept = requeue(row, sentence=failure.sentence, signature=failure.signature, after=wait)
             return "retried" if kept else "superseded"
     except Job.DoesNotExist:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q
+from django.db.models.functions import Now
 
 from parley.jobs.announce import announce
 from parley.jobs.enums import JobClass, JobState
@@ -55,7 +56,8 @@ def submit(
             idempotency_key=idempotency_key,
             max_tries=declared.max_tries,
             state=JobState.PAUSED if is_paused(kind, group_id) else JobState.QUEUED,
-            **({"run_after": run_after} if run_after else {}),
+            # By the database's clock, which also decides what is due.
+            run_after=run_after or Now(),
         )
         # Two callers with one key: the second insert does nothing, and its caller gets the first one's job.
         Job.objects.bulk_create([wanted], ignore_conflicts=bool(idempotency_key))

@@ -39,7 +39,7 @@ def hand_back(job: Job) -> bool:
     return _leave(
         job,
         JobState.QUEUED,
-        job.last_error,
+        "",
         job.crash_signature,
         run_after=Now(),
         tries=Greatest(F("tries") - 1, Value(0)),

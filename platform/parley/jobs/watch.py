@@ -93,20 +93,24 @@ class _Watch:
 
 @contextmanager
 def watched(claim: Claim, *, seconds: float, owns_process: bool) -> Iterator[None]:
-    """Run a block under watch. Raises `TimedOut` inside it after `seconds` (in a process's main thread).
+    """Run a block under watch.
 
-    With `owns_process` what does not listen is ended with its process; otherwise only the lease is kept.
+    With `owns_process` it raises `TimedOut` inside the block after `seconds` (in the main thread), and what does not
+    listen is ended with its process; otherwise only the lease is kept.
     """
     now = monotonic()
     watch = _Watch(claim, seconds, now, now)
-    with _alarm(seconds), beating(watch.beat if owns_process else watch.renew, every_seconds=LOOK_SECONDS):
+    with (
+        _alarm(seconds if owns_process else None),
+        beating(watch.beat if owns_process else watch.renew, every_seconds=LOOK_SECONDS),
+    ):
         yield
 
 
 @contextmanager
-def _alarm(seconds: float) -> Iterator[None]:
+def _alarm(seconds: float | None) -> Iterator[None]:
     """Raise `TimedOut` in the main thread when the time is up; elsewhere only the watch's own limit holds."""
-    if threading.current_thread() is not threading.main_thread():
+    if seconds is None or threading.current_thread() is not threading.main_thread():
         yield
         return
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -23,14 +23,6 @@ from tests.parley.jobs import work
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Do = Callable[[JobContext], None]
-
-
-@pytest.fixture(autouse=True)
-def _clean() -> Iterator[None]:
-    yield
-    work.seen.clear()
-    work.changes.clear()
-    work.behaviour.clear()
 
 
 def ask(tenant: TenantWithKey, **options: Any) -> uuid.UUID:
