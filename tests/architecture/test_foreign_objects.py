@@ -32,6 +32,7 @@ TARGETS = {
     "experiment_id": "evaluations.Experiment",
     "generation_id": "conversations.Generation",
     "invitation_id": "tenants.Invitation",
+    "job_id": "jobs.Job",
     "key_id": "tenants.ApiKey",
     "knowledge_base_id": "knowledge.KnowledgeBase",
     "snapshot_id": "knowledge.Snapshot",

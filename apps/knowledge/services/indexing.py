@@ -6,6 +6,7 @@ a deletion) makes the earlier one's writes miss. The job's own says which run: a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -106,10 +107,9 @@ def carry_out(run: JobContext) -> None:
 
 def follow(change: Transition) -> None:
     """Let the document show what became of its job. Inside the transaction of the change."""
-    mine = Document.objects.filter(
-        id=change.subject_id, attempt=change.arguments["attempt"], deleted_at=None, status__in=_FOLLOWED
-    )
-    document = mine.select_for_update().first()
+    if change.subject_id is None:
+        return
+    document = _requested(change.subject_id, change.arguments).select_for_update().first()
     if document is None:
         return
     if change.state in (JobState.DEAD, JobState.CANCELLED):
@@ -149,9 +149,7 @@ def _index(claim: Claim) -> None:
 def _claim(run: JobContext) -> Claim | None:
     """The request that this job carries out; None when a later one has taken its place."""
     with tenant_tx():
-        document = Document.objects.filter(
-            id=run.subject(), attempt=run.arguments["attempt"], deleted_at=None, status__in=_FOLLOWED
-        ).first()
+        document = _requested(run.subject(), run.arguments).first()
         if document is None:
             return None
         version = DocumentVersion.objects.get(document=document, number=document.version_number)
@@ -250,6 +248,12 @@ def _what_is_found(document: Document, found: IndexedDocument | None) -> str:
     if version == document.version_number:
         return " Until that is mended it is found by its words and roughly by its meaning."
     return " Its older version is still found."
+
+
+def _requested(document_id: UUID, arguments: Mapping[str, object]) -> QuerySet[Document]:
+    """The document, as long as the job's request is its latest."""
+    attempt = int(str(arguments["attempt"]))
+    return Document.objects.filter(id=document_id, attempt=attempt, deleted_at=None, status__in=_FOLLOWED)
 
 
 def _mine(claim: Claim) -> QuerySet[Document]:

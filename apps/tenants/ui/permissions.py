@@ -59,6 +59,7 @@ PERMISSION_GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("members.manage", "Invite people, change roles, remove members"),
             ("keys.manage", "Create and revoke API keys"),
             ("audit.view", "Read the audit log"),
+            ("jobs.manage", "See background jobs, cancel and replay them"),
         ),
     ),
 )

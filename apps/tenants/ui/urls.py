@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.tenants.ui.views import api_keys, audit, dashboard, members, organisation
+from apps.tenants.ui.views import api_keys, audit, dashboard, jobs, members, organisation
 
 app_name = "tenants"
 
@@ -20,6 +20,10 @@ urlpatterns = [
     ),
     path("settings/api-keys/", api_keys.api_key_list, name="api_key_list"),
     path("settings/api-keys/<uuid:key_id>/revoke/", api_keys.api_key_revoke, name="api_key_revoke"),
+    path("settings/jobs/", jobs.job_list, name="job_list"),
+    path("settings/jobs/replay/", jobs.dead_replay, name="dead_replay"),
+    path("settings/jobs/<uuid:job_id>/replay/", jobs.job_replay, name="job_replay"),
+    path("settings/jobs/<uuid:job_id>/cancel/", jobs.job_cancel, name="job_cancel"),
     path("settings/audit/", audit.audit_list, name="audit_list"),
     path("settings/audit/<uuid:event_id>/", audit.audit_detail, name="audit_detail"),
 ]

@@ -9,7 +9,7 @@ from parley.config.views import ApiDocsView, home
 from parley.web.access import AccessRule
 from parley.web.health import healthz, metrics, readyz
 
-_JSON = ("gateway", "knowledge", "assistants", "conversations", "evaluations")
+_JSON = ("tenants", "gateway", "knowledge", "assistants", "conversations", "evaluations")
 _PUBLIC = ("tenants", "conversations")
 _PAGES = ("tenants", "gateway", "knowledge", "assistants", "conversations", "evaluations")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import connection
 
-from parley.jobs import Transition, job
+from parley.jobs import Transition, job, platform_task
 from parley.jobs.context import JobContext
 from parley.tenancy import current_tenant_id, tenant_tx
 
@@ -36,6 +36,16 @@ def leave_effect(context: JobContext) -> None:
         with connection.cursor() as cursor:
             cursor.execute("INSERT INTO effect (job_id, attempt) VALUES (%s, %s)", [context.job_id, context.attempt])
         context.complete()
+
+
+@job(kind="tests.empty", title="Do nothing", safe_to_repeat="it does nothing at all")
+def empty(context: JobContext) -> None:
+    """What a job costs by itself."""
+
+
+@platform_task(name="tests.plain", soft_time_limit=5, time_limit=10, safe_to_repeat="it does nothing at all")
+def plain() -> None:
+    """What a Celery task costs by itself."""
 
 
 @job(kind="tests.effect", title="Leave an effect", safe_to_repeat="effect and end are one transaction", max_tries=9)

@@ -45,7 +45,7 @@ class Workers:
         self._admin_url = admin_url
         self._valkey_url = valkey_url
         self._folder = folder
-        self._environment = {
+        self.environment = {
             **environment,
             "DJANGO_SETTINGS_MODULE": "parley.config.settings.local",
             "VALKEY_URL": valkey_url,
@@ -109,6 +109,11 @@ class Workers:
         with redis.Redis.from_url(self._valkey_url) as broker:
             broker.flushdb()
 
+    def waiting(self, queue: str) -> int:
+        """Messages that no worker has taken."""
+        with redis.Redis.from_url(self._valkey_url) as broker:
+            return int(broker.llen(f"celery:{queue}"))
+
     # -- rows -------------------------------------------------------------------------------------------
     def execute(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         with psycopg.connect(self._admin_url, autocommit=True) as connection:
@@ -141,7 +146,7 @@ class Workers:
         with (self._folder / f"{name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen(
                 [sys.executable, "-m", "celery", "-A", "parley.config.celery", command, *arguments],
-                env=self._environment,
+                env=self.environment,
                 cwd=ROOT,
                 stdout=log,
                 stderr=log,
