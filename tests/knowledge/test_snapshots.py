@@ -79,7 +79,7 @@ def test_what_is_deleted_leaves_every_snapshot(
     tenant_a: TenantWithKey, base: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """L-20."""
-    monkeypatch.setattr(documents, "enqueue", lambda *args, **kwargs: None)
+    monkeypatch.setattr("parley.jobs.submit.announce", lambda *args, **kwargs: None)
     snapshot = _take(tenant_a, base)
     with tenant_tx(tenant_a.tenant.id):
         documents.delete_document(document_id=selectors.list_documents(knowledge_base_id=base.id)[0].id)

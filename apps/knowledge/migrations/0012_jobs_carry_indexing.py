@@ -20,7 +20,7 @@ FROM (
 
 
 class Migration(migrations.Migration):
-    dependencies = [("knowledge", "0009_who_brought_a_version"), ("jobs", "0001_initial")]
+    dependencies = [("knowledge", "0011_retrieval_settings"), ("jobs", "0001_initial")]
 
     operations = [
         migrations.RunSQL(_JOBS, migrations.RunSQL.noop),
