@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import astuple, fields
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from apps.knowledge.contracts import RetrievalSettings
+from apps.knowledge.crawl.outcome import Counts, diff_sentence
 from apps.knowledge.enums import UNFINISHED, DocumentStatus, IndexState
 from apps.knowledge.models import (
     Chunk,
@@ -24,21 +26,23 @@ from apps.knowledge.models import (
 )
 from apps.knowledge.retrieval.search import search
 from apps.knowledge.retrieval.settings import settings_of
+from apps.knowledge.source_enums import OPEN_RUN, RunState
 from parley.errors import NotFound
 from parley.jobs import Subject
 
 __all__ = [
     "count_source_documents",
     "describe_documents",
+    "find_current_page",
     "find_last_runs",
     "find_ordinal",
-    "find_page",
     "get_chunk",
     "get_document",
     "get_knowledge_base",
     "get_original",
     "get_retrieval_settings",
     "get_source",
+    "get_source_run",
     "get_version",
     "list_chunks",
     "list_chunks_of_version",
@@ -50,6 +54,7 @@ __all__ = [
     "list_sources",
     "list_versions",
     "search",
+    "tell_run",
 ]
 
 _NO_BASE = "There is no such knowledge base."
@@ -151,11 +156,32 @@ def count_source_documents(source_ids: Sequence[UUID]) -> dict[UUID, int]:
     return dict(counted)
 
 
-def find_page(*, source_id: UUID, address: str = "") -> SourcePage | None:
-    """The page of a source with this address as its own, or the one it was first asked for."""
-    pages: QuerySet[SourcePage] = SourcePage.objects.filter(source_id=source_id).select_related("document")
-    found = pages.filter(address=address) if address else pages.order_by("depth", "id")
-    return found.first()
+def find_current_page(*, source_id: UUID) -> SourcePage | None:
+    """The first page of a source that has a document now."""
+    pages: QuerySet[SourcePage] = SourcePage.objects.filter(source_id=source_id, document__deleted_at=None)
+    return pages.exclude(document=None).select_related("document").order_by("-last_seen_at").first()
+
+
+def tell_run(run: SourceRun) -> str:
+    """A sync in one sentence: its diff, how far it is, or why it ended."""
+    counts = Counts(*(getattr(run, f"{each.name}_count") for each in fields(Counts)))
+    visited = sum(astuple(counts))
+    if run.state in OPEN_RUN:
+        if run.message:
+            return f"Waiting: {run.message}"
+        return f"{visited:,} pages so far" if visited else "Starting"
+    if run.state == RunState.CANCELLED:
+        return f"Cancelled after {visited:,} pages"
+    return run.message if run.state == RunState.FAILED else diff_sentence(counts)
+
+
+def get_source_run(run_id: UUID) -> SourceRun:
+    """A sync with its source and its base. Raises `NotFound`."""
+    runs = SourceRun.objects.select_related("source__knowledge_base")
+    run: SourceRun | None = runs.filter(id=run_id).first()
+    if run is None:
+        raise NotFound("There is no such sync.")
+    return run
 
 
 def describe_documents(document_ids: Sequence[UUID]) -> dict[UUID, Subject]:

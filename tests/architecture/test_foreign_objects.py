@@ -43,6 +43,7 @@ TARGETS = {
     "provider_id": "gateway.Provider",
     "ref": "assistants.Assistant",
     "route_id": "gateway.Route",
+    "source_id": "knowledge.Source",
     "version_id": "assistants.AssistantVersion",
 }
 # Parameters that name no row of their own.

@@ -27,7 +27,7 @@ class KnowledgeBaseChange(serializers.Serializer[Any]):
 
 
 class NewDocument(serializers.Serializer[Any]):
-    """A document as a file (multipart), or as a title and a text (JSON)."""
+    """A document as a file (multipart), as a title and a text, or as the address of a page (JSON)."""
 
     file = serializers.FileField(required=False, allow_empty_file=True)
     title = serializers.CharField(max_length=300, required=False)
@@ -92,6 +92,8 @@ class DocumentBody(serializers.Serializer[Any]):
     name = serializers.CharField()
     title = serializers.CharField()
     external_id = serializers.CharField()
+    url = serializers.CharField()
+    source_id = serializers.UUIDField(allow_null=True)
     metadata = serializers.DictField()
     media_type = serializers.CharField()
     size_bytes = serializers.IntegerField()
@@ -207,6 +209,8 @@ def document_body(document: Document) -> dict[str, Any]:
         "name": document.name,
         "title": document.shown_title,
         "external_id": document.external_id,
+        "url": document.url,
+        "source_id": document.source_id and str(document.source_id),
         "metadata": document.metadata,
         "media_type": document.media_type,
         "size_bytes": document.size_bytes,

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.knowledge.api import chunks, snapshots, views
+from apps.knowledge.api import chunks, snapshots, sources, views
 
 urlpatterns = [
     path("knowledge-bases/<uuid:knowledge_base_id>/snapshots/", snapshots.SnapshotList.as_view()),
@@ -13,6 +13,10 @@ urlpatterns = [
     path("knowledge-bases/<uuid:knowledge_base_id>/documents/", views.DocumentList.as_view()),
     path("knowledge-bases/<uuid:knowledge_base_id>/search/", views.KnowledgeBaseSearch.as_view()),
     path("knowledge-bases/<uuid:knowledge_base_id>/retrieval/", views.KnowledgeBaseRetrieval.as_view()),
+    path("knowledge-bases/<uuid:knowledge_base_id>/sources/", sources.SourceList.as_view()),
+    path("sources/<uuid:source_id>/", sources.SourceDetail.as_view()),
+    path("sources/<uuid:source_id>/runs/", sources.SourceRunList.as_view()),
+    path("sources/<uuid:source_id>/cancel/", sources.SourceCancel.as_view()),
     path("documents/<uuid:document_id>/", views.DocumentDetail.as_view()),
     path("documents/<uuid:document_id>/retry/", views.DocumentRetry.as_view()),
     path("documents/<uuid:document_id>/chunks/", chunks.ChunkList.as_view()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 from uuid import UUID
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -16,14 +17,12 @@ from apps.knowledge.ingest import limits
 from apps.knowledge.ingest.bundle import is_bundle
 from apps.knowledge.ingest.sniff import too_large_sentence
 from apps.knowledge.models import Document
-from apps.knowledge.services import archives, documents, knowledge_bases, retrieval_settings
+from apps.knowledge.services import archives, documents, knowledge_bases, page_adding, retrieval_settings
 from parley.errors import Invalid, TooLarge
 from parley.tenancy import tenant_tx
 from parley.web.api import TenantAPIView, paginate, parse_body
 
-_NO_FETCHING = (
-    "Web pages cannot be fetched yet. Save the page as HTML or PDF and send it as “file”, or send “title” and “text”."
-)
+_NAMED_BY_ADDRESS = "A page is named by its address. Leave “external_id” out."
 _ONE_BY_ONE = "A ZIP archive becomes many documents, so it takes no external id. Send its files one by one."
 
 
@@ -88,27 +87,40 @@ class DocumentList(TenantAPIView):
     """
 
     access = {"GET": "knowledge.view", "POST": "knowledge.edit"}
+    # A page is fetched meanwhile.
+    holds_transaction = False
 
     @extend_schema(
         parameters=[OpenApiParameter("external_id", str, description="Only the document that was sent by this name.")],
         responses=bodies.DocumentBody(many=True),
     )
     def get(self, request: Request, knowledge_base_id: UUID) -> Response:
-        base = selectors.get_knowledge_base(knowledge_base_id)
         external_id = request.query_params.get("external_id", "")
-        found = selectors.list_documents(knowledge_base_id=base.id, external_id=external_id)
-        return paginate(request, found, bodies.document_body)
+        with tenant_tx():
+            base = selectors.get_knowledge_base(knowledge_base_id)
+            found = selectors.list_documents(knowledge_base_id=base.id, external_id=external_id)
+            return paginate(request, found, bodies.document_body)
 
     @extend_schema(request=bodies.NewDocument, responses={201: bodies.DocumentOrArchive})
     def post(self, request: Request, knowledge_base_id: UUID) -> Response:
-        added = self._add(request, selectors.get_knowledge_base(knowledge_base_id).id)
+        fields = parse_body(bodies.NewDocument, request)
+        added: Document | archives.AddedArchive
+        if "url" in fields:
+            added = self._add_page(fields, knowledge_base_id)
+        else:
+            with tenant_tx():
+                added = self._add(fields, selectors.get_knowledge_base(knowledge_base_id).id)
         body = bodies.document_body(added) if isinstance(added, Document) else bodies.archive_body(added)
         return Response(body, status=status.HTTP_201_CREATED)
 
-    def _add(self, request: Request, knowledge_base_id: UUID) -> Document | archives.AddedArchive:
-        fields = parse_body(bodies.NewDocument, request)
-        if "url" in fields:
-            raise Invalid(_NO_FETCHING, errors={"url": [_NO_FETCHING]})
+    def _add_page(self, fields: dict[str, Any], knowledge_base_id: UUID) -> Document:
+        if "external_id" in fields:
+            raise Invalid(_NAMED_BY_ADDRESS, errors={"external_id": [_NAMED_BY_ADDRESS]})
+        return page_adding.add_page(
+            knowledge_base_id=knowledge_base_id, address=fields["url"], metadata=fields.get("metadata")
+        )
+
+    def _add(self, fields: dict[str, Any], knowledge_base_id: UUID) -> Document | archives.AddedArchive:
         named = {key: fields[key] for key in ("external_id", "metadata") if key in fields}
         upload = fields.get("file")
         if upload is None and not {"title", "text"} <= fields.keys():

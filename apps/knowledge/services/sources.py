@@ -27,6 +27,7 @@ from parley.jobs.models import Job
 from parley.jobs.submit import submit
 
 SYNC_JOB = "knowledge.sync_source"
+_AWAITED_FOR = timedelta(minutes=2)
 _INTERVALS = {
     SourceSchedule.HOURLY: timedelta(hours=1),
     SourceSchedule.DAILY: timedelta(days=1),
@@ -34,8 +35,10 @@ _INTERVALS = {
 }
 
 
-def create_source(*, knowledge_base_id: UUID, address: str, settings: SourceSettings | None = None) -> Source:
-    """A new source, and its first sync after commit.
+def create_source(
+    *, knowledge_base_id: UUID, address: str, settings: SourceSettings | None = None, is_awaited: bool = False
+) -> Source:
+    """A new source, and its first sync after commit; `is_awaited` as in `start_run`.
 
     Raises `NotFound`; `Invalid` with sentences by field, also for addresses that may not be called; `Conflict` when
     the knowledge base has this source already.
@@ -50,7 +53,7 @@ def create_source(*, knowledge_base_id: UUID, address: str, settings: SourceSett
         knowledge_base=base, next_run_at=_next_run(values["schedule"], timezone.now()), **values
     )
     record(action="source.created", target=source, after=values)
-    start_run(source_id=source.id, trigger=RunTrigger.ADDED)
+    start_run(source_id=source.id, trigger=RunTrigger.ADDED, is_awaited=is_awaited)
     return source
 
 
@@ -114,9 +117,16 @@ def delete_source(*, source_id: UUID, with_documents: bool) -> int:
 
 
 def start_run(
-    *, source_id: UUID, trigger: str = RunTrigger.MANUAL, accepts_losses: bool = False, fire_at: datetime | None = None
+    *,
+    source_id: UUID,
+    trigger: str = RunTrigger.MANUAL,
+    accepts_losses: bool = False,
+    fire_at: datetime | None = None,
+    is_awaited: bool = False,
 ) -> SourceRun:
     """Start a sync after commit. With `accepts_losses` pages that are gone are deleted however many they are.
+
+    One that `is_awaited` is run by the caller itself; its job only picks it up if the caller dies.
 
     Raises `NotFound`; `Conflict` while one is running.
     """
@@ -126,7 +136,8 @@ def start_run(
     run: SourceRun = SourceRun.objects.create(
         source=source, trigger=trigger, accepts_losses=accepts_losses, fire_at=fire_at
     )
-    submit(SYNC_JOB, subject_id=run.id, group_id=source.id)
+    later = timezone.now() + _AWAITED_FOR if is_awaited else None
+    submit(SYNC_JOB, subject_id=run.id, group_id=source.id, run_after=later)
     return run
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.knowledge.ui.views import bases, chunks, documents, originals, retrieval, snapshots
+from apps.knowledge.ui.views import bases, chunks, documents, originals, retrieval, snapshots, sources
 
 app_name = "knowledge"
 
@@ -20,6 +20,14 @@ urlpatterns = [
     path("knowledge/<uuid:base_id>/text/", documents.text_add, name="text_add"),
     path("knowledge/<uuid:base_id>/progress/", documents.document_progress, name="document_progress"),
     path("knowledge/<uuid:base_id>/retry/", documents.failed_retry, name="failed_retry"),
+    path("knowledge/<uuid:base_id>/sources/new/", sources.source_create, name="source_create"),
+    path("knowledge/<uuid:base_id>/sources/preview/", sources.source_preview, name="source_preview"),
+    path("knowledge/<uuid:base_id>/sources/state/", sources.source_list, name="source_list"),
+    path("knowledge/sources/<uuid:source_id>/", sources.source_detail, name="source_detail"),
+    path("knowledge/sources/<uuid:source_id>/edit/", sources.source_edit, name="source_edit"),
+    path("knowledge/sources/<uuid:source_id>/sync/", sources.source_sync, name="source_sync"),
+    path("knowledge/sources/<uuid:source_id>/cancel/", sources.source_cancel, name="source_cancel"),
+    path("knowledge/sources/<uuid:source_id>/delete/", sources.source_delete, name="source_delete"),
     path("knowledge/documents/<uuid:document_id>/", documents.document_detail, name="document_detail"),
     path("knowledge/documents/<uuid:document_id>/retry/", documents.document_retry, name="document_retry"),
     path("knowledge/documents/<uuid:document_id>/delete/", documents.document_delete, name="document_delete"),

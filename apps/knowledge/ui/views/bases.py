@@ -15,6 +15,7 @@ from apps.knowledge.models import KnowledgeBase
 from apps.knowledge.services import knowledge_bases
 from apps.knowledge.ui import presenting
 from apps.knowledge.ui.forms import BaseForm, SearchForm, TextForm
+from apps.knowledge.ui.source_presenting import source_context
 from apps.knowledge.ui.views.tabs import tabs
 from parley.errors import Problem
 from parley.web.access import TenantRequest, tenant_page
@@ -94,6 +95,7 @@ def base_context(request: TenantRequest, base: KnowledgeBase, text_form: TextFor
         "rows": rows,
         "unfinished": [row.document.id for row in rows if row.is_unfinished],
         "text_form": text_form or TextForm(),
+        **source_context(base),
         "accept": presenting.ACCEPT,
         "max_bytes": presenting.MAX_BYTES,
         "drop_hint": presenting.DROP_HINT,
