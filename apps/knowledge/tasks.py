@@ -6,7 +6,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from apps.knowledge import selectors
-from apps.knowledge.services import chunks, crawling, documents, indexing, source_sweeping, sources
+from apps.knowledge.services import chunks, crawling, documents, indexing, rebuilding, source_sweeping, sources
 from apps.knowledge.services.sources import SYNC_JOB
 from parley.errors import NotFound
 from parley.jobs import job, platform_task, tenant_task
@@ -98,3 +98,17 @@ def complete_vectors(context: JobContext) -> None:
         return
     except LlmError as problem:
         raise (MayPass if problem.is_retryable else CannotPass)(problem.sentence) from problem
+
+
+@job(
+    kind=rebuilding.BUILD_JOB,
+    title="Build an index",
+    safe_to_repeat="every document is placed whole, and the switch is one transaction",
+    seconds=780,
+    yields=True,
+    on_change=rebuilding.follow,
+    describe=rebuilding.describe_indexes,
+)
+def build_index(run: JobContext) -> None:
+    """Fill another index of a base and switch over to it."""
+    rebuilding.carry_out(run)

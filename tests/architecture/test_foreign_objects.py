@@ -35,6 +35,7 @@ TARGETS = {
     "job_id": "jobs.Job",
     "key_id": "tenants.ApiKey",
     "knowledge_base_id": "knowledge.KnowledgeBase",
+    "search_index_id": "knowledge.SearchIndex",
     "snapshot_id": "knowledge.Snapshot",
     "membership_id": "tenants.Membership",
     "message_id": "conversations.Message",

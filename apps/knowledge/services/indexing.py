@@ -46,6 +46,10 @@ _FOLLOWED = (*UNFINISHED, DocumentStatus.FAILED)
 _CANCELLED = "Indexing was cancelled. Retry it when you want this document to be found."
 
 
+class IndexSwitched(Exception):
+    """Another index became active since the work began; it has to hold this version, too."""
+
+
 class Superseded(Exception):
     """A later request owns the document now, or it is gone; whatever was computed is thrown away."""
 
@@ -97,6 +101,8 @@ def carry_out(run: JobContext) -> None:
         return
     try:
         _index(claim)
+    except IndexSwitched:
+        carry_out(run)
     except Superseded:
         log.info("document.index_superseded", document_id=str(claim.document_id), attempt=claim.attempt)
     except Unreadable as problem:
@@ -177,7 +183,12 @@ def _advance(claim: Claim, status: DocumentStatus, progress: float) -> None:
 
 
 def _show_findable(claim: Claim, extracted: ExtractedDocument, chunk_count: int) -> None:
-    """Show that words and sketches find the document now. Inside the transaction that makes it so."""
+    """Show that words and sketches find the document now. Inside the transaction that makes it so.
+
+    The base is locked, so no other index can become active before it ends. Raises `IndexSwitched`.
+    """
+    if not SearchIndex.objects.filter(id=claim.search_index_id, state=IndexState.ACTIVE).exists():
+        raise IndexSwitched
     _keep(
         claim,
         status=DocumentStatus.EMBEDDING,

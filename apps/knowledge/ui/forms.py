@@ -1,10 +1,13 @@
 """The forms of the knowledge pages. They check shapes; the services decide."""
 
+from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 from django import forms
 
 from apps.knowledge.contracts import MAX_CANDIDATES, MIN_CANDIDATES, RetrievalSettings
+from apps.knowledge.ingest import limits
 from apps.knowledge.services.retrieval_settings import MAX_DIVERSITY
 
 
@@ -44,6 +47,23 @@ class AddChunkForm(forms.Form):
 
     heading = forms.CharField(max_length=200, required=False, help_text="What it is about. Helps to find it.")
     text = forms.CharField(widget=forms.Textarea(attrs={"rows": 8}))
+
+
+class CutForm(forms.Form):
+    """How long chunks may become, and on which document to try it."""
+
+    chunk_tokens = forms.IntegerField(
+        label="Longest chunk",
+        min_value=limits.MIN_CHUNK_TOKENS,
+        max_value=limits.CHUNK_TOKENS,
+        help_text="In tokens. Short chunks are found more exactly, long ones say more at once.",
+    )
+    document = forms.TypedChoiceField(label="Try it on", coerce=UUID, empty_value=None, required=False)
+
+    def __init__(self, *args: Any, documents: Iterable[tuple[UUID, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["document"]
+        field.choices = [("", "No preview"), *documents]  # type: ignore[attr-defined] # a choice field, by declaration
 
 
 class SnapshotForm(forms.Form):

@@ -2,11 +2,14 @@
 
 from django.urls import path
 
-from apps.knowledge.ui.views import bases, chunks, documents, originals, retrieval, snapshots, sources
+from apps.knowledge.ui.views import bases, chunks, documents, indexes, originals, retrieval, snapshots, sources
 
 app_name = "knowledge"
 
 urlpatterns = [
+    path("knowledge/<uuid:base_id>/index/", indexes.index_list, name="index_list"),
+    path("knowledge/indexes/<uuid:search_index_id>/return/", indexes.index_return, name="index_return"),
+    path("knowledge/indexes/<uuid:search_index_id>/delete/", indexes.index_delete, name="index_delete"),
     path("knowledge/<uuid:base_id>/snapshots/", snapshots.snapshot_list, name="snapshot_list"),
     path("knowledge/snapshots/<uuid:snapshot_id>/", snapshots.snapshot_detail, name="snapshot_detail"),
     path("knowledge/snapshots/<uuid:snapshot_id>/delete/", snapshots.snapshot_delete, name="snapshot_delete"),

@@ -9,11 +9,12 @@ from django.urls import reverse
 
 from parley.web.access import TenantRequest
 
-Tab = Literal["documents", "test", "snapshots"]
+Tab = Literal["documents", "test", "snapshots", "index"]
 _TABS: tuple[tuple[Tab, str, str], ...] = (
     ("documents", "Documents", "knowledge:base_detail"),
     ("test", "Test the search", "knowledge:retrieval_test"),
     ("snapshots", "Snapshots", "knowledge:snapshot_list"),
+    ("index", "Index", "knowledge:index_list"),
 )
 
 
