@@ -48,7 +48,9 @@ class Owner:
             )
 
     def find(self, question: Matrix, limit: int = 10, revision: int | None = None) -> list[UUID]:
-        region = Region((self.index_id,), total=len(self.rows), revision=revision)
+        region = Region((self.index_id,), total=len(self.rows))
+        if revision is not None:
+            region = Region((), total=len(self.rows), pinned=((self.index_id, revision),))
         with tenant_tx(self.owner.tenant.id):
             hits = find_by_vector(region=region, vector=halfvec_literal(question.tolist()), limit=limit)
         assert [hit.similarity for hit in hits] == sorted((hit.similarity for hit in hits), reverse=True)

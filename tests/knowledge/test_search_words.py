@@ -19,7 +19,9 @@ from apps.knowledge.retrieval.typos import corrections, edit_distance
 from apps.knowledge.retrieval.words import find_by_words
 from apps.knowledge.services import word_rows
 from apps.knowledge.services.index_rows import IndexTarget, write_chunks
+from apps.knowledge.services.knowledge_bases import update_knowledge_base
 from apps.knowledge.services.word_rows import tidy_words
+from parley.errors import Invalid
 from parley.tenancy import tenant_tx, use_tenant
 from tests.fixtures import TenantWithKey
 
@@ -62,7 +64,9 @@ class Shelf:
         return [self.texts[hit.chunk_id] for hit in hits]
 
     def region(self, revision: int | None = None) -> Region:
-        return Region((self.index.id,), total=len(self.texts), revision=revision)
+        if revision is None:
+            return Region((self.index.id,), total=len(self.texts))
+        return Region((), total=len(self.texts), pinned=((self.index.id, revision),))
 
     def count(self, model: Any) -> int:
         with tenant_tx(self.owner.tenant.id):
@@ -116,7 +120,9 @@ def test_tables_and_codes_are_of_no_language(db: None) -> None:
 def test_a_base_may_fix_its_language(tenant_a: TenantWithKey, make_base: Make) -> None:
     base = make_base(tenant_a)
     with tenant_tx(tenant_a.tenant.id):
-        type(base).objects.filter(id=base.id).update(language="german")
+        update_knowledge_base(knowledge_base_id=base.id, language="german")
+        with pytest.raises(Invalid, match="was not saved"):
+            update_knowledge_base(knowledge_base_id=base.id, language="klingon")
     shelf = Shelf(tenant_a, base)
     shelf.put("Häuser")
     assert shelf.find("Haus") == ["Häuser"]

@@ -7,6 +7,7 @@ from rest_framework import serializers
 
 from apps.knowledge.contracts import MAX_SEARCH_RESULTS, Passage
 from apps.knowledge.models import Chunk, Document, KnowledgeBase
+from apps.knowledge.retrieval.languages import CHOICES
 from apps.knowledge.retrieval.words import MAX_QUERY_CHARS
 from apps.knowledge.services.archives import AddedArchive
 from apps.knowledge.services.external import MAX_EXTERNAL_ID
@@ -17,6 +18,7 @@ class NewKnowledgeBase(serializers.Serializer[Any]):
 
     name = serializers.CharField(max_length=120)
     description = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
+    language = serializers.ChoiceField(choices=CHOICES, required=False)
 
 
 class KnowledgeBaseChange(serializers.Serializer[Any]):
@@ -24,6 +26,7 @@ class KnowledgeBaseChange(serializers.Serializer[Any]):
 
     name = serializers.CharField(max_length=120, required=False)
     description = serializers.CharField(max_length=500, required=False, allow_blank=True)
+    language = serializers.ChoiceField(choices=CHOICES, required=False)
 
 
 class NewDocument(serializers.Serializer[Any]):
@@ -78,6 +81,7 @@ class KnowledgeBaseBody(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     name = serializers.CharField()
     description = serializers.CharField()
+    language = serializers.CharField()
     document_count = serializers.IntegerField()
     chunk_count = serializers.IntegerField()
     created_at = serializers.DateTimeField()
@@ -194,6 +198,7 @@ def knowledge_base_body(base: Any) -> dict[str, Any]:
         "id": str(counted.id),
         "name": counted.name,
         "description": counted.description,
+        "language": counted.language,
         "document_count": getattr(base, "document_count", 0),
         "chunk_count": getattr(base, "chunk_total", 0),
         "created_at": counted.created_at,

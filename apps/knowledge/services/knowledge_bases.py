@@ -7,6 +7,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from apps.knowledge.models import Document, KnowledgeBase, SearchIndex
+from apps.knowledge.retrieval.languages import AUTO, CHOICES
 from apps.knowledge.selectors import get_knowledge_base
 from apps.knowledge.services.index_rows import delete_chunks_of_base
 from apps.tenants.services.audit import record
@@ -16,9 +17,12 @@ _MAX_NAME = 120
 _MAX_DESCRIPTION = 500
 
 
-def create_knowledge_base(*, name: str, description: str = "") -> KnowledgeBase:
-    """A new, empty knowledge base. Raises `Invalid` for an empty or overlong name or description."""
-    values = _checked(name, description)
+def create_knowledge_base(*, name: str, description: str = "", language: str | None = None) -> KnowledgeBase:
+    """A new, empty knowledge base, read in one language or, by default, in that of each document.
+
+    Raises `Invalid` for an empty or overlong name or description, or an unknown language.
+    """
+    values = _checked(name, description, language or AUTO)
     base: KnowledgeBase = KnowledgeBase.objects.create(**values)
     SearchIndex.objects.create(knowledge_base=base, number=1, activated_at=timezone.now())
     record(action="knowledge_base.created", target=base, after=values)
@@ -26,15 +30,26 @@ def create_knowledge_base(*, name: str, description: str = "") -> KnowledgeBase:
 
 
 def update_knowledge_base(
-    *, knowledge_base_id: UUID, name: str | None = None, description: str | None = None
+    *,
+    knowledge_base_id: UUID,
+    name: str | None = None,
+    description: str | None = None,
+    language: str | None = None,
 ) -> KnowledgeBase:
-    """Change what is given; None leaves a field as it is. Raises `NotFound`, `Invalid`."""
+    """Change what is given; None leaves a field as it is. Raises `NotFound`, `Invalid`.
+
+    Another language counts for documents that are read from now on.
+    """
     base = get_knowledge_base(knowledge_base_id)
-    before = {"name": base.name, "description": base.description}
-    after = _checked(base.name if name is None else name, base.description if description is None else description)
+    before = {"name": base.name, "description": base.description, "language": base.language}
+    after = _checked(
+        base.name if name is None else name,
+        base.description if description is None else description,
+        base.language if language is None else language,
+    )
     if after != before:
-        base.name, base.description = after["name"], after["description"]
-        base.save(update_fields=["name", "description", "updated_at"])
+        base.name, base.description, base.language = after["name"], after["description"], after["language"]
+        base.save(update_fields=["name", "description", "language", "updated_at"])
         record(action="knowledge_base.updated", target=base, before=before, after=after)
     return base
 
@@ -53,8 +68,8 @@ def delete_knowledge_base(*, knowledge_base_id: UUID) -> None:
     base.delete()
 
 
-def _checked(name: str, description: str) -> dict[str, str]:
-    values = {"name": name.strip(), "description": description.strip()}
+def _checked(name: str, description: str, language: str) -> dict[str, str]:
+    values = {"name": name.strip(), "description": description.strip(), "language": language}
     errors: dict[str, list[str]] = {}
     if not values["name"]:
         errors["name"] = ["Give the knowledge base a name."]
@@ -62,6 +77,8 @@ def _checked(name: str, description: str) -> dict[str, str]:
         errors["name"] = [f"The name may have {_MAX_NAME} characters at most."]
     if len(values["description"]) > _MAX_DESCRIPTION:
         errors["description"] = [f"The description may have {_MAX_DESCRIPTION} characters at most."]
+    if language not in dict(CHOICES):
+        errors["language"] = [f"There is no language “{language}”. Choose one of: {', '.join(dict(CHOICES))}."]
     if errors:
         raise Invalid("The knowledge base was not saved.", errors=errors)
     return values

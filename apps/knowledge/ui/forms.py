@@ -8,11 +8,12 @@ from django import forms
 
 from apps.knowledge.contracts import MAX_CANDIDATES, MIN_CANDIDATES, RetrievalSettings
 from apps.knowledge.ingest import limits
+from apps.knowledge.retrieval.languages import CHOICES
 from apps.knowledge.services.retrieval_settings import MAX_DIVERSITY
 
 
 class BaseForm(forms.Form):
-    """Name and description of a knowledge base."""
+    """What people set about a knowledge base."""
 
     name = forms.CharField(max_length=120, help_text="For example “Product handbook”. Editors choose it by this name.")
     description = forms.CharField(
@@ -21,6 +22,15 @@ class BaseForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text="What is in it, and what is not.",
     )
+    language = forms.ChoiceField(
+        choices=CHOICES,
+        required=False,
+        help_text="So that search knows the forms of a word. Counts for documents that are read from now on.",
+    )
+
+    def clean_language(self) -> str | None:
+        """None when nothing was chosen."""
+        return self.cleaned_data["language"] or None
 
 
 class TextForm(forms.Form):

@@ -51,7 +51,9 @@ def base_create(request: TenantRequest) -> HttpResponse:
 def base_edit(request: TenantRequest, base_id: UUID) -> HttpResponse:
     """Name and description, and the way to delete it."""
     base = selectors.get_knowledge_base(base_id)
-    form = BaseForm(request.POST or None, initial={"name": base.name, "description": base.description})
+    form = BaseForm(
+        request.POST or None, initial={"name": base.name, "description": base.description, "language": base.language}
+    )
     if request.method == "POST" and form.is_valid():
         try:
             knowledge_bases.update_knowledge_base(knowledge_base_id=base.id, **form.cleaned_data)
