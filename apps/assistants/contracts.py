@@ -90,6 +90,8 @@ class Source:
     location: str
     score: float
     headings: tuple[str, ...] = ()
+    # An approved answer to the very question: it is said as it stands, and no model is asked.
+    is_curated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +114,8 @@ class Retrieved:
 class Finished:
     """The end of an answer. `text` equals all deltas joined.
 
-    `call_id` and `choice` are None when no model was asked (nothing found, a greeting): there is nothing to
-    settle then, and a hold taken for the answer is to be released.
+    `call_id` and `choice` are None when no model was asked (nothing found, a greeting, an approved answer): there is
+    nothing to settle then, and a hold taken for the answer is to be released.
     """
 
     text: str

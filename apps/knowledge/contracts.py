@@ -63,3 +63,5 @@ class Passage:
     similarity: float | None = None
     matches_words: bool = False
     explanation: Explanation | None = None
+    # An approved answer to this very question: it wins over everything else, and its text is the answer.
+    is_curated: bool = False

@@ -41,3 +41,24 @@ class GraphState(models.TextChoices):
     BUILDING = "building"
     READY = "ready"
     POOR = "poor"
+
+
+class DocumentKind(models.TextChoices):
+    """Where a document's words come from."""
+
+    FILE = "file"
+    PAGE = "page"
+    TEXT = "text"
+    FAQ = "faq"
+    CURATED = "curated"
+
+
+# Documents that stand for an entry, and come and go with it.
+TYPED_IN = (DocumentKind.FAQ, DocumentKind.CURATED)
+
+
+class EntryKind(models.TextChoices):
+    """An FAQ entry is found like a document; a curated answer, once approved, wins over them."""
+
+    FAQ = "faq"
+    CURATED = "curated"

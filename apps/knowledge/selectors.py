@@ -12,11 +12,12 @@ from django.db.models.functions import Coalesce
 
 from apps.knowledge.contracts import RetrievalSettings
 from apps.knowledge.crawl.outcome import Counts, diff_sentence
-from apps.knowledge.enums import UNFINISHED, DocumentStatus, IndexState
+from apps.knowledge.enums import TYPED_IN, UNFINISHED, DocumentStatus, EntryKind, IndexState
 from apps.knowledge.models import (
     Chunk,
     Document,
     DocumentVersion,
+    Entry,
     KnowledgeBase,
     OriginalFile,
     Snapshot,
@@ -37,7 +38,9 @@ __all__ = [
     "find_last_runs",
     "find_ordinal",
     "get_chunk",
+    "get_deleted_document",
     "get_document",
+    "get_entry",
     "get_knowledge_base",
     "get_original",
     "get_retrieval_settings",
@@ -46,7 +49,9 @@ __all__ = [
     "get_version",
     "list_chunks",
     "list_chunks_of_version",
+    "list_deleted_documents",
     "list_documents",
+    "list_entries",
     "list_knowledge_bases",
     "list_snapshot_bases",
     "list_snapshot_choices",
@@ -107,6 +112,25 @@ def list_documents(*, knowledge_base_id: UUID, external_id: str = "") -> QuerySe
     if external_id:
         documents = documents.filter(external_id=external_id)
     return documents.order_by("-id")
+
+
+def list_deleted_documents(*, knowledge_base_id: UUID) -> QuerySet[Document]:
+    """Documents that were deleted and can still be restored, the last deleted first."""
+    documents: QuerySet[Document] = (
+        Document.objects.filter(knowledge_base_id=knowledge_base_id)
+        .exclude(deleted_at=None)
+        .exclude(kind__in=TYPED_IN)
+        .order_by("-deleted_at")
+    )
+    return documents
+
+
+def get_deleted_document(document_id: UUID) -> Document:
+    """A deleted document that was not erased yet. Raises `NotFound`."""
+    document: Document | None = Document.objects.filter(id=document_id).exclude(deleted_at=None).first()
+    if document is None:
+        raise NotFound(_NO_DOCUMENT)
+    return document
 
 
 def get_document(document_id: UUID, *, for_update: bool = False) -> Document:
@@ -254,6 +278,27 @@ def get_chunk(chunk_id: UUID) -> Chunk:
     if chunk is None:
         raise NotFound("There is no such chunk.")
     return chunk
+
+
+def list_entries(*, knowledge_base_id: UUID, kind: EntryKind) -> QuerySet[Entry]:
+    """Questions and answers of a base that were typed in, newest first."""
+    entries: QuerySet[Entry] = (
+        Entry.objects.filter(knowledge_base_id=knowledge_base_id, kind=kind)
+        .select_related("document", "approved_by")
+        .order_by("-id")
+    )
+    return entries
+
+
+def get_entry(entry_id: UUID, *, for_update: bool = False) -> Entry:
+    """An entry, locked if asked. Raises `NotFound`."""
+    entries = Entry.objects.select_related("document", "approved_by")
+    if for_update:
+        entries = entries.select_for_update(of=("self",))
+    entry: Entry | None = entries.filter(id=entry_id).first()
+    if entry is None:
+        raise NotFound("There is no such entry.")
+    return entry
 
 
 def find_ordinal(*, document_id: UUID, chunk_id: UUID) -> int | None:

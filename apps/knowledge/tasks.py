@@ -6,7 +6,16 @@ from uuid import UUID
 from django.utils import timezone
 
 from apps.knowledge import selectors
-from apps.knowledge.services import chunks, crawling, documents, indexing, rebuilding, source_sweeping, sources
+from apps.knowledge.services import (
+    chunks,
+    crawling,
+    documents,
+    entries,
+    indexing,
+    rebuilding,
+    source_sweeping,
+    sources,
+)
 from apps.knowledge.services.sources import SYNC_JOB
 from parley.errors import NotFound
 from parley.jobs import job, platform_task, tenant_task
@@ -112,3 +121,16 @@ def complete_vectors(context: JobContext) -> None:
 def build_index(run: JobContext) -> None:
     """Fill another index of a base and switch over to it."""
     rebuilding.carry_out(run)
+
+
+@job(
+    kind="knowledge.embed_phrasings",
+    title="Understand an approved question",
+    safe_to_repeat="phrasings that have their vectors are left alone",
+)
+def embed_phrasings(context: JobContext) -> None:
+    """Give the ways to ask an approved question their vectors. Idempotent."""
+    try:
+        entries.embed_phrasings(entry_id=context.subject())
+    except LlmError as problem:
+        raise (MayPass if problem.is_retryable else CannotPass)(problem.sentence) from problem

@@ -27,6 +27,7 @@ TARGETS = {
     "conversation_id": "conversations.Conversation",
     "dataset_id": "evaluations.Dataset",
     "document_id": "knowledge.Document",
+    "entry_id": "knowledge.Entry",
     "evaluator_id": "evaluations.Evaluator",
     "event_id": "tenants.AuditEvent",
     "experiment_id": "evaluations.Experiment",

@@ -189,6 +189,40 @@ async def test_an_empty_knowledge_base_refuses_without_asking_anybody(fake: Fake
     assert (heard.finished.call_id, heard.finished.choice, fake.calls) == (None, None, [])
 
 
+async def test_an_approved_answer_is_said_word_for_word_and_no_model_is_asked(
+    fake: FakeProvider, version: VersionSpec
+) -> None:
+    """It wins over the document that says something else, and stands as its own and only source."""
+
+    def approve() -> None:
+        from apps.knowledge.enums import EntryKind
+        from apps.knowledge.services import entries
+        from apps.knowledge.services.indexing import index_document
+
+        with pytest.MonkeyPatch.context() as patch, tenant_tx():
+            patch.setattr("parley.jobs.submit.announce", lambda *args, **kwargs: None)
+            entry = entries.add_entry(
+                knowledge_base_id=version.knowledge_base_ids[0],
+                kind=EntryKind.CURATED,
+                question="How many seats has the Team plan?",
+                answer="Since May:\n\n- 20 seats",
+            )
+            document = entries.approve_entry(entry_id=entry.id).document
+        index_document(document_id=document.id)
+
+    await in_thread(approve)
+    route = route_to(fake, Script(text="15 seats [1]."))
+    heard = await listen(version=version, question="How many seats has the team plan", route=route)
+    assert heard.finished.text == "Since May:\n\n- 20 seats\n\n[1]"
+    assert "".join(heard.deltas) == heard.finished.text
+    assert (heard.finished.call_id, heard.finished.choice, fake.calls) == (None, None, [])
+    (source,) = heard.retrieved.sources
+    assert source.is_curated
+    assert [citation.source for citation in heard.finished.citations] == [source]
+    other = await listen(version=version, question="Within how many days are refunds paid?", route=route)
+    assert other.finished.call_id
+
+
 async def test_without_knowledge_bases_it_is_a_plain_chat(fake: FakeProvider, version: VersionSpec) -> None:
     plain = replace(version, knowledge_base_ids=())
     heard = await listen(version=plain, question="Tell a joke", route=route_to(fake, Script(text="Knock knock [1].")))

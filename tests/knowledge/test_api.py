@@ -64,7 +64,7 @@ def test_text_and_url(client: Client, tenant_a: TenantWithKey, make_base: Make) 
     assert (added.status_code, added.json()["title"]) == (201, "House rules")
     refused = _post(client, tenant_a, path, {"url": "https://example.com/"})
     assert refused.status_code == 400
-    assert "cannot be fetched yet" in refused.json()["detail"]
+    assert "robots.txt" in refused.json()["detail"]
     assert _post(client, tenant_a, path, {"title": "only"}).status_code == 400
     again = _post(client, tenant_a, path, {"title": "House rules", "text": "Take off your shoes."})
     assert (again.status_code, again.json()["document_id"]) == (409, added.json()["id"])
@@ -229,3 +229,29 @@ def test_search_settings_of_another_tenant_do_not_exist(
     assert client.get(path, headers=stranger.headers).status_code == 404
     change = client.patch(path, {"diversity": 0.5}, content_type="application/json", headers=stranger.headers)
     assert change.status_code == 404
+
+
+def test_texts_and_entries_by_other_systems(client: Client, tenant_a: TenantWithKey, make_base: Make) -> None:
+    """Bulk, deletion by external id, the deleted ones and their return; an entry from draft to approval."""
+    base = f"{BASES}{make_base(tenant_a).id}/"
+    text = {"external_id": "a1", "title": "Rules", "text": "Take off your shoes."}
+    answer = _post(client, tenant_a, f"{base}documents/bulk/", {"upsert": [text], "delete": ["gone"]}).json()
+    assert [item["outcome"] for item in answer["results"]] == ["created", "missing"]
+    assert client.delete(f"{base}documents/?external_id=a1", headers=tenant_a.headers).status_code == 204
+    assert client.delete(f"{base}documents/?external_id=a1", headers=tenant_a.headers).status_code == 404
+    assert client.delete(f"{base}documents/", headers=tenant_a.headers).status_code == 400
+    (deleted,) = client.get(f"{base}documents/deleted/", headers=tenant_a.headers).json()["results"]
+    assert (deleted["external_id"], deleted["kind"]) == ("a1", "text")
+    assert deleted["erased_at"] > deleted["deleted_at"]
+    restored = _post(client, tenant_a, f"/api/v1/documents/{deleted['id']}/restore/", {})
+    assert (restored.status_code, restored.json()["status"]) == (202, "queued")
+    entry = {"kind": "curated", "question": "Who are you?", "answer": "A house.", "phrasings": ["What are you?"]}
+    added = _post(client, tenant_a, f"{base}entries/", entry)
+    assert (added.status_code, added.json()["approved_at"], added.json()["document_id"]) == (201, None, None)
+    path = f"/api/v1/entries/{added.json()['id']}/"
+    assert _post(client, tenant_a, f"{path}approval/", {}).json()["approved_at"]
+    assert client.delete(f"{path}approval/", headers=tenant_a.headers).json()["document_id"] is None
+    listed = client.get(f"{base}entries/?kind=curated", headers=tenant_a.headers).json()["results"]
+    assert [(row["question"], row["phrasings"]) for row in listed] == [("Who are you?", ["What are you?"])]
+    assert client.delete(path, headers=tenant_a.headers).status_code == 204
+    assert client.get(path, headers=tenant_a.headers).status_code == 404

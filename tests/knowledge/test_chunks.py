@@ -116,7 +116,7 @@ def test_a_snapshot_goes_on_finding_what_it_found(tenant_a: TenantWithKey, index
         off = chunks.disable_chunk(chunk_id=chunk.id)
         on = chunks.enable_chunk(chunk_id=off.id)
         chunks.edit_chunk(chunk_id=on.id, text="Port nine thousand.")
-        region = Region((index.id,), total=10, revision=revision)
+        region = Region((), total=10, pinned=((index.id, revision),))
         hits = [hit.chunk_id for hit in find_by_words(region=region, query="8000", limit=10)]
         assert hits == [chunk.id]
         now = Region((index.id,), total=10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -66,10 +67,10 @@ def test_typed_text_becomes_a_document(
     assert (indexed.status, indexed.title) == ("indexed", 'The "best" v1.2')
 
 
-def test_deleting_hides_at_once_and_erases_after(
+def test_deleting_hides_at_once_and_erases_on_schedule(
     tenant_a: TenantWithKey, make_base: Make, add: Make, index: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """D-05: hidden from this transaction on; the job leaves no row of it."""
+    """D-05: hidden from this transaction on; its job is due after the days, and then no row of it is left."""
     from apps.knowledge.models import Document, DocumentVersion, OriginalFile
 
     monkeypatch.setattr("parley.jobs.submit.announce", lambda *args, **kwargs: None)
@@ -78,15 +79,85 @@ def test_deleting_hides_at_once_and_erases_after(
         documents.delete_document(document_id=document.id)
         with pytest.raises(NotFound):
             selectors.get_document(document.id)
+        assert list(selectors.list_deleted_documents(knowledge_base_id=document.knowledge_base_id)) == [document]
+        deleted_at = Document.objects.get(id=document.id).deleted_at
     counts = count_rows(tenant_a, document.id)
     assert counts["ChunkVector"] == counts["ChunkTerms"] == 0
-    assert job_of(tenant_a, document).kind == "knowledge.purge_document"
+    job = job_of(tenant_a, document)
+    assert job.kind == "knowledge.purge_document"
+    assert abs(job.run_after - deleted_at - timedelta(days=30)) < timedelta(minutes=1)
+    for days, is_erased in ((29.9, False), (30.1, True)):
+        monkeypatch.setattr(documents.timezone, "now", lambda days=days: deleted_at + timedelta(days=days))
+        with tenant_tx(tenant_a.tenant.id):
+            assert documents.purge_document(document_id=document.id) is is_erased
     with tenant_tx(tenant_a.tenant.id):
-        assert documents.purge_document(document_id=document.id) is True
         assert documents.purge_document(document_id=document.id) is False
         for model in (Document, DocumentVersion, OriginalFile):
             assert model.objects.count() == 0
     assert set(count_rows(tenant_a, document.id).values()) == {0}
+
+
+def test_with_no_days_deleting_erases_at_once(
+    tenant_a: TenantWithKey, make_base: Make, add: Make, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.PARLEY_ERASE_AFTER_DAYS = 0
+    document = add(tenant_a, make_base(tenant_a), "a.md", files.MARKDOWN)
+    monkeypatch.setattr("parley.jobs.submit.announce", lambda *args, **kwargs: None)
+    with tenant_tx(tenant_a.tenant.id):
+        documents.delete_document(document_id=document.id)
+    assert job_of(tenant_a, document).kind == "knowledge.purge_document"
+    with tenant_tx(tenant_a.tenant.id):
+        assert documents.purge_document(document_id=document.id) is True
+
+
+def test_a_deleted_document_comes_back(
+    tenant_a: TenantWithKey, make_base: Make, add: Make, index: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Restored it is indexed anew from its file; not when another took its name meanwhile."""
+    monkeypatch.setattr("parley.jobs.submit.announce", lambda *args, **kwargs: None)
+    base = make_base(tenant_a)
+    document = index(tenant_a, add(tenant_a, base, "a.md", files.MARKDOWN))
+    with tenant_tx(tenant_a.tenant.id):
+        with pytest.raises(NotFound):
+            documents.restore_document(document_id=document.id)
+        documents.delete_document(document_id=document.id)
+    other = add(tenant_a, base, "a.md", b"Another text of that name.")
+    with tenant_tx(tenant_a.tenant.id):
+        with pytest.raises(Conflict, match="has its name or content now"):
+            documents.restore_document(document_id=document.id)
+        documents.delete_document(document_id=other.id)
+        documents.restore_document(document_id=document.id)
+    restored = index(tenant_a, document)
+    assert (restored.status, restored.deleted_at) == ("indexed", None)
+    assert count_rows(tenant_a, document.id)["ChunkVector"] == restored.chunk_count > 0
+
+
+def test_many_texts_in_one_request(tenant_a: TenantWithKey, make_base: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each item has its own outcome; repeated, nothing changes."""
+    from apps.knowledge.services import bulk
+
+    monkeypatch.setattr("parley.jobs.submit.announce", lambda *args, **kwargs: None)
+    base = make_base(tenant_a)
+    texts = [{"external_id": f"a{n}", "title": f"Title {n}", "text": f"Text {n}."} for n in range(3)]
+    refused = {"external_id": "bad", "title": " ", "text": "x"}
+    same = {"external_id": "same", "title": "Title 0", "text": "Text 0."}
+
+    def change(**asked: Any) -> list[tuple[str, str]]:
+        with tenant_tx(tenant_a.tenant.id):
+            results = bulk.change_documents(knowledge_base_id=base.id, **asked)
+            return [(item.external_id, item.outcome) for item in results]
+
+    first = change(upsert=[texts[0], refused, texts[1], same, texts[2]], delete=["nobody"])
+    assert [outcome for _, outcome in first] == ["created", "refused", "created", "refused", "created", "missing"]
+    assert change(upsert=texts) == [("a0", "unchanged"), ("a1", "unchanged"), ("a2", "unchanged")]
+    new = texts[1] | {"text": "New words."}
+    described = texts[2] | {"metadata": {"team": "a"}}
+    again = change(upsert=[new, described], delete=["a0"])
+    assert again == [("a1", "updated"), ("a2", "updated"), ("a0", "deleted")]
+    with pytest.raises(Invalid, match="named twice"):
+        change(upsert=[texts[1]], delete=["a1"])
+    with pytest.raises(Invalid, match="500 documents"):
+        change(delete=[str(number) for number in range(501)])
 
 
 def test_a_deleted_name_and_content_can_come_back(
@@ -98,17 +169,6 @@ def test_a_deleted_name_and_content_can_come_back(
     with tenant_tx(tenant_a.tenant.id):
         documents.delete_document(document_id=first.id)
     assert add(tenant_a, base, "a.md", files.MARKDOWN).id != first.id
-
-
-def test_only_the_latest_original_is_kept(tenant_a: TenantWithKey, make_base: Make, add: Make) -> None:
-    from apps.knowledge.models import DocumentVersion, OriginalFile
-
-    base = make_base(tenant_a)
-    add(tenant_a, base, "a.md", b"one")
-    add(tenant_a, base, "a.md", b"two")
-    with tenant_tx(tenant_a.tenant.id):
-        assert DocumentVersion.objects.count() == 2
-        assert [bytes(row.content) for row in OriginalFile.objects.all()] == [b"two"]
 
 
 def test_what_is_at_work_cannot_be_retried(tenant_a: TenantWithKey, make_base: Make, add: Make) -> None:

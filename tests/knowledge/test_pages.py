@@ -314,3 +314,44 @@ def test_the_retrieval_test_shows_scores_and_saves_what_was_tried(
     assert editor.post(page, {**tried, "q": "money"}).status_code == 302
     assert "Nothing found" in _text(editor.get(page, {"q": "When is money refunded?"}))
     assert editor.post(page, {**tried, "vector_weight": "7"}).status_code == 422
+
+
+def test_typed_in_answers_are_written_approved_and_imported(
+    editor: Client, tenant_a: TenantWithKey, make_base: Make
+) -> None:
+    """From an empty list to an approved answer; a table brings the good lines and names the bad ones."""
+    base = make_base(tenant_a)
+    home = f"{_home(tenant_a)}{base.id}/entries/"
+    assert "Nothing here yet" in _text(editor.get(f"{home}curated/"))
+    assert editor.post(f"{home}curated/new/", {"question": "Who?", "answer": ""}).status_code == 422
+    words = {"question": "Who are you?", "answer": "A house.", "phrasings": "What are you?\nYour name?"}
+    drafted = _text(editor.post(f"{home}curated/new/", words, follow=True))
+    assert "draft" in drafted
+    assert "What are you? · Your name?" in drafted
+    (entry,) = re.findall(r'id="entry-([0-9a-f-]{36})"', drafted)
+    actions = f"{_home(tenant_a)}entries/{entry}/"
+    approved = _text(editor.post(f"{actions}approve/", follow=True))
+    assert "Withdraw" in approved
+    assert "editor@acme.example" in approved
+    assert "makes this a draft again" in _text(editor.get(actions))
+    changed = _text(editor.post(actions, words | {"answer": "A flat."}, follow=True))
+    assert "draft" in changed
+    table = SimpleUploadedFile("faq.csv", b"question,answer\nWhat is A?,It is A.\n,Nothing\n")
+    imported = _text(editor.post(f"{home}faq/import/", {"file": table}, follow=True))
+    assert "1 entries were added" in imported
+    assert "Line 3: Write the question." in imported
+    assert "Nothing here yet" in _text(editor.post(f"{actions}delete/", follow=True))
+    assert editor.get(f"{home}other/").status_code == 404
+
+
+def test_a_deleted_document_is_restored_on_its_page(
+    editor: Client, tenant_a: TenantWithKey, make_base: Make, add: Make
+) -> None:
+    base = make_base(tenant_a)
+    document = add(tenant_a, base, "a.md", files.MARKDOWN)
+    home = _home(tenant_a)
+    assert "It can be restored for 30 days" in _text(editor.post(f"{home}documents/{document.id}/delete/", follow=True))
+    assert "Restore" in _text(editor.get(f"{home}{base.id}/deleted/"))
+    shown = _text(editor.post(f"{home}documents/{document.id}/restore/", follow=True))
+    assert "was restored" in shown
+    assert f"document-{document.id}" in shown

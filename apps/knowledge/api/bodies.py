@@ -6,10 +6,14 @@ from drf_spectacular.utils import PolymorphicProxySerializer
 from rest_framework import serializers
 
 from apps.knowledge.contracts import MAX_SEARCH_RESULTS, Passage
-from apps.knowledge.models import Chunk, Document, KnowledgeBase
+from apps.knowledge.enums import EntryKind
+from apps.knowledge.ingest.question_answer import MAX_ANSWER_CHARS, MAX_PHRASINGS, MAX_QUESTION_CHARS
+from apps.knowledge.models import Chunk, Document, Entry, KnowledgeBase
 from apps.knowledge.retrieval.languages import CHOICES
 from apps.knowledge.retrieval.words import MAX_QUERY_CHARS
 from apps.knowledge.services.archives import AddedArchive
+from apps.knowledge.services.bulk import ItemResult
+from apps.knowledge.services.documents import erase_after
 from apps.knowledge.services.external import MAX_EXTERNAL_ID
 
 
@@ -93,6 +97,7 @@ class DocumentBody(serializers.Serializer[Any]):
 
     id = serializers.UUIDField()
     knowledge_base_id = serializers.UUIDField()
+    kind = serializers.CharField(help_text="file, page, text, faq or curated.")
     name = serializers.CharField()
     title = serializers.CharField()
     external_id = serializers.CharField()
@@ -211,6 +216,7 @@ def document_body(document: Document) -> dict[str, Any]:
     return {
         "id": str(document.id),
         "knowledge_base_id": str(document.knowledge_base_id),
+        "kind": str(document.kind),
         "name": document.name,
         "title": document.shown_title,
         "external_id": document.external_id,
@@ -281,4 +287,116 @@ def version_body(version: Any) -> dict[str, Any]:
         "created_at": version.created_at,
         "created_by": str(version.created_by or ""),
         "has_original": version.has_original,
+    }
+
+
+class NewEntry(serializers.Serializer[Any]):
+    """A question, other ways to put it, and the answer."""
+
+    kind = serializers.ChoiceField(
+        choices=EntryKind.choices,
+        help_text="faq: found like a document. curated: a draft that, once approved, is said word for word.",
+    )
+    question = serializers.CharField(max_length=MAX_QUESTION_CHARS)
+    phrasings = serializers.ListField(
+        child=serializers.CharField(max_length=MAX_QUESTION_CHARS), required=False, max_length=MAX_PHRASINGS
+    )
+    answer = serializers.CharField(max_length=MAX_ANSWER_CHARS)
+
+
+class EntryChange(serializers.Serializer[Any]):
+    """Other words; what is left out stays. A curated answer is a draft again."""
+
+    question = serializers.CharField(max_length=MAX_QUESTION_CHARS, required=False)
+    phrasings = serializers.ListField(
+        child=serializers.CharField(max_length=MAX_QUESTION_CHARS), required=False, max_length=MAX_PHRASINGS
+    )
+    answer = serializers.CharField(max_length=MAX_ANSWER_CHARS, required=False)
+
+
+class EntryBody(serializers.Serializer[Any]):
+    """An entry as shown."""
+
+    id = serializers.UUIDField()
+    knowledge_base_id = serializers.UUIDField()
+    kind = serializers.CharField()
+    question = serializers.CharField()
+    phrasings = serializers.ListField(child=serializers.CharField())
+    answer = serializers.CharField()
+    document_id = serializers.UUIDField(allow_null=True, help_text="Where its words are indexed; null for a draft.")
+    approved_at = serializers.DateTimeField(allow_null=True)
+    approved_by = serializers.CharField(help_text="Empty for a draft and for what a key approved.")
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+def entry_body(entry: Entry) -> dict[str, Any]:
+    """An entry with its approval."""
+    return {
+        "id": str(entry.id),
+        "knowledge_base_id": str(entry.knowledge_base_id),
+        "kind": str(entry.kind),
+        "question": entry.question,
+        "phrasings": entry.phrasings,
+        "answer": entry.answer,
+        "document_id": str(entry.document_id) if entry.document_id else None,
+        "approved_at": entry.approved_at,
+        "approved_by": str(entry.approved_by or ""),
+        "created_at": entry.created_at,
+        "updated_at": entry.updated_at,
+    }
+
+
+class BulkText(serializers.Serializer[Any]):
+    """One text to add or replace."""
+
+    external_id = serializers.CharField(max_length=MAX_EXTERNAL_ID)
+    title = serializers.CharField(max_length=300)
+    text = serializers.CharField(trim_whitespace=False, max_length=1_000_000)
+    metadata = serializers.DictField(required=False)
+
+
+class BulkChange(serializers.Serializer[Any]):
+    """Texts to add or replace and documents to delete, 500 together at most."""
+
+    upsert = BulkText(many=True, required=False)
+    delete = serializers.ListField(child=serializers.CharField(max_length=MAX_EXTERNAL_ID), required=False)
+
+
+class BulkItemBody(serializers.Serializer[Any]):
+    """What became of one item."""
+
+    external_id = serializers.CharField()
+    outcome = serializers.CharField(help_text="created, updated, unchanged, deleted, missing or refused.")
+    document_id = serializers.UUIDField(allow_null=True)
+    error = serializers.CharField(help_text="The reason when it was refused; empty otherwise.")
+
+
+class BulkAnswer(serializers.Serializer[Any]):
+    """One result per item, in the order asked."""
+
+    results = BulkItemBody(many=True)
+
+
+class DeletedDocumentBody(DocumentBody):
+    """A document that can still be restored."""
+
+    deleted_at = serializers.DateTimeField()
+    erased_at = serializers.DateTimeField(help_text="From then on it cannot be restored.")
+
+
+def deleted_document_body(document: Document) -> dict[str, Any]:
+    """A document with the time that is left for it."""
+    deleted_at = document.deleted_at
+    erased_at = None if deleted_at is None else deleted_at + erase_after()
+    return document_body(document) | {"deleted_at": deleted_at, "erased_at": erased_at}
+
+
+def bulk_item_body(item: ItemResult) -> dict[str, Any]:
+    """One result."""
+    return {
+        "external_id": item.external_id,
+        "outcome": item.outcome,
+        "document_id": str(item.document_id) if item.document_id else None,
+        "error": item.error,
     }

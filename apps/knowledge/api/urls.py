@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.knowledge.api import chunks, indexes, snapshots, sources, views
+from apps.knowledge.api import bulk, chunks, entries, indexes, snapshots, sources, views
 
 urlpatterns = [
     path("knowledge-bases/<uuid:knowledge_base_id>/indexes/", indexes.IndexList.as_view()),
@@ -20,6 +20,12 @@ urlpatterns = [
     path("sources/<uuid:source_id>/", sources.SourceDetail.as_view()),
     path("sources/<uuid:source_id>/runs/", sources.SourceRunList.as_view()),
     path("sources/<uuid:source_id>/cancel/", sources.SourceCancel.as_view()),
+    path("knowledge-bases/<uuid:knowledge_base_id>/entries/", entries.EntryList.as_view()),
+    path("entries/<uuid:entry_id>/", entries.EntryDetail.as_view()),
+    path("entries/<uuid:entry_id>/approval/", entries.EntryApproval.as_view()),
+    path("knowledge-bases/<uuid:knowledge_base_id>/documents/bulk/", bulk.DocumentBulk.as_view()),
+    path("knowledge-bases/<uuid:knowledge_base_id>/documents/deleted/", bulk.DeletedDocumentList.as_view()),
+    path("documents/<uuid:document_id>/restore/", bulk.DocumentRestore.as_view()),
     path("documents/<uuid:document_id>/", views.DocumentDetail.as_view()),
     path("documents/<uuid:document_id>/retry/", views.DocumentRetry.as_view()),
     path("documents/<uuid:document_id>/chunks/", chunks.ChunkList.as_view()),

@@ -17,8 +17,8 @@ from apps.knowledge.ingest import limits
 from apps.knowledge.ingest.bundle import is_bundle
 from apps.knowledge.ingest.sniff import too_large_sentence
 from apps.knowledge.models import Document
-from apps.knowledge.services import archives, documents, knowledge_bases, page_adding, retrieval_settings
-from parley.errors import Invalid, TooLarge
+from apps.knowledge.services import archives, bulk, documents, knowledge_bases, page_adding, retrieval_settings
+from parley.errors import Invalid, NotFound, TooLarge
 from parley.tenancy import tenant_tx
 from parley.web.api import TenantAPIView, paginate, parse_body
 
@@ -86,7 +86,7 @@ class DocumentList(TenantAPIView):
     With an `external_id`, POST replaces the document that was sent by that name, and GET finds it.
     """
 
-    access = {"GET": "knowledge.view", "POST": "knowledge.edit"}
+    access = {"GET": "knowledge.view", "POST": "knowledge.edit", "DELETE": "knowledge.edit"}
     # A page is fetched meanwhile.
     holds_transaction = False
 
@@ -112,6 +112,22 @@ class DocumentList(TenantAPIView):
                 added = self._add(fields, selectors.get_knowledge_base(knowledge_base_id).id)
         body = bodies.document_body(added) if isinstance(added, Document) else bodies.archive_body(added)
         return Response(body, status=status.HTTP_201_CREATED)
+
+    @extend_schema(
+        parameters=[OpenApiParameter("external_id", str, required=True, description="The document to delete.")],
+        responses={204: None},
+    )
+    def delete(self, request: Request, knowledge_base_id: UUID) -> Response:
+        external_id = request.query_params.get("external_id", "")
+        with tenant_tx():
+            base = selectors.get_knowledge_base(knowledge_base_id)
+            if not external_id:
+                sentence = "Name the document to delete: ?external_id=…"
+                raise Invalid(sentence, errors={"external_id": [sentence]})
+            result = bulk.delete_by_external_id(knowledge_base_id=base.id, external_id=external_id)
+            if result.outcome == "missing":
+                raise NotFound("There is no document of this external id.")
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
     def _add_page(self, fields: dict[str, Any], knowledge_base_id: UUID) -> Document:
         if "external_id" in fields:

@@ -2,6 +2,7 @@
 
 from apps.knowledge.models.chunk import Chunk, ChunkSketch, ChunkTerms, ChunkVector
 from apps.knowledge.models.document import Document, DocumentVersion, OriginalFile
+from apps.knowledge.models.entry import Entry, EntryPhrasing
 from apps.knowledge.models.knowledge_base import KnowledgeBase
 from apps.knowledge.models.retrieval_settings import StoredRetrievalSettings
 from apps.knowledge.models.search_index import IndexedDocument, SearchIndex
@@ -17,6 +18,8 @@ __all__ = [
     "ChunkVector",
     "Document",
     "DocumentVersion",
+    "Entry",
+    "EntryPhrasing",
     "IndexedDocument",
     "KnowledgeBase",
     "OriginalFile",

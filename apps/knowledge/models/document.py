@@ -7,7 +7,7 @@ from typing import Any
 from django.db import models
 from django.db.models import Q
 
-from apps.knowledge.enums import DocumentStatus
+from apps.knowledge.enums import DocumentKind, DocumentStatus
 from apps.knowledge.models.knowledge_base import KnowledgeBase
 from parley.tenancy.models import TenantForeignKey, TenantOwned
 
@@ -18,6 +18,7 @@ class Document(TenantOwned):
     platform_access = "read"
 
     knowledge_base = TenantForeignKey(KnowledgeBase, on_delete=models.CASCADE, related_name="documents")
+    kind = models.CharField(max_length=10, choices=DocumentKind.choices, default=DocumentKind.FILE)
     name = models.CharField(max_length=255)
     title = models.CharField(max_length=300, blank=True)
     # What the sending system calls it, and what it knows about it; empty for documents added by hand.

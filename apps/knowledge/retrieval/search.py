@@ -20,6 +20,7 @@ from apps.knowledge.retrieval.candidates import (
     similarities_of,
     vectors_of,
 )
+from apps.knowledge.retrieval.curated import find_curated, with_curated
 from apps.knowledge.retrieval.evidence import Place, with_evidence
 from apps.knowledge.retrieval.fusion import automatic_vector_weight, fuse
 from apps.knowledge.retrieval.region import Region
@@ -52,8 +53,8 @@ def search(
 
     Words and meaning are looked up separately and their scores fused. Unknown bases are ignored. Without an
     embedder the words alone decide. `settings` are tried for this search only; without them the bases' own
-    count. A base with one of the snapshots is searched as it was then. An empty list means that nothing relevant
-    enough was found.
+    count. A base with one of the snapshots is searched as it was then. An approved answer to this very question
+    stands first. An empty list means that nothing relevant enough was found.
 
     Call it without a transaction and with an ambient tenant: the question is embedded first, then one
     transaction reads. Raises `Invalid` for a question that is empty or too long.
@@ -70,7 +71,9 @@ def search(
     vector = _embed(question)
     with tenant_tx():
         chosen = settings or settings_of(knowledge_base_ids)
-        return _search(region_of(knowledge_base_ids, snapshot_ids), question, vector, limit, chosen)
+        found = _search(region_of(knowledge_base_ids, snapshot_ids), question, vector, limit, chosen)
+        curated = find_curated(knowledge_base_ids=knowledge_base_ids, question=question, vector=vector)
+        return with_curated(curated, found, limit)
 
 
 def _embed(question: str) -> str | None:

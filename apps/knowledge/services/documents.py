@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import PurePosixPath
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import F, Q
 from django.utils import timezone
 
-from apps.knowledge.enums import DocumentStatus
+from apps.knowledge.enums import TYPED_IN, DocumentKind, DocumentStatus
 from apps.knowledge.ingest import limits
 from apps.knowledge.ingest.blocks import Unreadable
 from apps.knowledge.ingest.sniff import MEDIA_TYPES, sniff, too_large_sentence
@@ -46,6 +48,7 @@ def add_document(
     external_id: str = "",
     metadata: Metadata | None = None,
     origin: WebOrigin | None = None,
+    kind: DocumentKind = DocumentKind.FILE,
 ) -> Document:
     """Store a file and start indexing it after commit.
 
@@ -73,7 +76,8 @@ def add_document(
         _describe(document, metadata, origin)
         return document
     if document is None:
-        document = Document(knowledge_base=base, version_number=1, external_id=external_id)
+        kind = kind if origin is None else DocumentKind.PAGE
+        document = Document(knowledge_base=base, version_number=1, external_id=external_id, kind=kind)
     else:
         document.version_number += 1
     document.name = _free_name(base, name, external_id) if external_id else name
@@ -114,6 +118,7 @@ def add_text(
         title=title,
         external_id=external_id,
         metadata=metadata,
+        kind=DocumentKind.TEXT,
     )
 
 
@@ -187,7 +192,10 @@ def retry_failed_documents(*, knowledge_base_id: UUID) -> int:
 
 
 def delete_document(*, document_id: UUID) -> None:
-    """Hide a document at once, everywhere; a job erases its content right after. Repeated: `NotFound`."""
+    """Hide a document at once, everywhere; it is erased after the days of `PARLEY_ERASE_AFTER_DAYS`.
+
+    Until then it can be restored. Repeated: `NotFound`.
+    """
     begin_revision(get_document(document_id).knowledge_base_id)
     document = get_document(document_id, for_update=True)
     hide_document(document.id)
@@ -199,17 +207,18 @@ def delete_document(*, document_id: UUID) -> None:
         "chunks": document.chunk_count,
     }
     record(action="document.deleted", target=document, before=before)
-    _request_erasure(document.id)
+    _request_erasure(document.id, document.attempt)
 
 
 def delete_documents(*, knowledge_base_id: UUID, document_ids: Sequence[UUID]) -> None:
-    """Hide many documents of one base at once, everywhere; jobs erase their content right after.
+    """Hide many documents of one base at once, everywhere; they are erased and restored as one is.
 
     The caller records why. Safe to repeat. Raises `NotFound`.
     """
     begin_revision(knowledge_base_id)
     alive = Document.objects.filter(knowledge_base_id=knowledge_base_id, id__in=document_ids, deleted_at=None)
-    ids = list(alive.values_list("id", flat=True))
+    attempts = dict(alive.values_list("id", "attempt"))
+    ids = list(attempts)
     hide_documents(ids)
     alive.filter(id__in=ids).update(
         deleted_at=timezone.now(),
@@ -217,17 +226,58 @@ def delete_documents(*, knowledge_base_id: UUID, document_ids: Sequence[UUID]) -
         chunk_count=0,
         updated_at=timezone.now(),
     )
-    for document_id in ids:
-        _request_erasure(document_id)
+    for document_id, attempt in attempts.items():
+        _request_erasure(document_id, attempt)
 
 
-def _request_erasure(document_id: UUID) -> None:
-    submit(PURGE_JOB, subject_id=document_id, idempotency_key=f"purge:{document_id}")
+def _request_erasure(document_id: UUID, attempt: int) -> None:
+    """Once for this deletion; a document that is restored and deleted again gets another."""
+    wait = erase_after()
+    submit(
+        PURGE_JOB,
+        subject_id=document_id,
+        idempotency_key=f"purge:{document_id}:{attempt}",
+        run_after=timezone.now() + wait if wait else None,
+    )
+
+
+def restore_document(*, document_id: UUID) -> Document:
+    """Bring a deleted document back and index it anew; nothing of it was erased yet.
+
+    Raises `NotFound` for one that is not deleted or erased already; `Conflict` when another took its place.
+    """
+    deleted = Document.objects.filter(id=document_id).exclude(deleted_at=None)
+    base_id = deleted.values_list("knowledge_base_id", flat=True).first()
+    base = None if base_id is None else _lock_base(base_id)
+    document = deleted.select_for_update().first()
+    if base is None or document is None:
+        raise NotFound("There is no such deleted document; it may have been erased.")
+    if document.kind in TYPED_IN:
+        raise Conflict("This came from a question and its answer. Add or approve that entry again instead.")
+    own = Q(name=document.name) | Q(content_hash=document.content_hash)
+    if document.external_id:
+        own |= Q(external_id=document.external_id)
+    other = Document.objects.filter(own, knowledge_base=base, deleted_at=None).first()
+    if other is not None:
+        raise Conflict(f"“{other.name}” has its name or content now. Delete that first.", document_id=str(other.id))
+    document.deleted_at = None
+    _queue(document)
+    document.save()
+    record(action="document.restored", target=document, after={"name": document.name})
+    request_indexing(document)
+    return document
+
+
+def erase_after() -> timedelta:
+    """How long a deleted document can be restored."""
+    return timedelta(days=settings.PARLEY_ERASE_AFTER_DAYS)
 
 
 def purge_document(*, document_id: UUID) -> bool:
-    """Erase a deleted document with every version, chunk and file. False when there is nothing to erase."""
-    document = Document.objects.filter(id=document_id).exclude(deleted_at=None).first()
+    """Erase a deleted document with every version, chunk and file. False when there is nothing to erase yet."""
+    due = Document.objects.filter(id=document_id, deleted_at__lte=timezone.now() - erase_after())
+    # Locked, so that nobody restores what is being erased.
+    document = due.select_for_update().first()
     if document is None:
         return False
     delete_chunks(document_id)

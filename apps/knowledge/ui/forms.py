@@ -8,6 +8,7 @@ from django import forms
 
 from apps.knowledge.contracts import MAX_CANDIDATES, MIN_CANDIDATES, RetrievalSettings
 from apps.knowledge.ingest import limits
+from apps.knowledge.ingest.question_answer import MAX_ANSWER_CHARS, MAX_PHRASINGS, MAX_QUESTION_CHARS
 from apps.knowledge.retrieval.languages import CHOICES
 from apps.knowledge.services.retrieval_settings import MAX_DIVERSITY
 
@@ -87,6 +88,35 @@ class QuestionsForm(forms.Form):
     """Questions to compare, one a line."""
 
     questions = forms.CharField(widget=forms.Textarea(attrs={"rows": 5}), help_text="Up to 50.")
+
+
+class EntryForm(forms.Form):
+    """A question, other ways to put it, and the answer."""
+
+    question = forms.CharField(max_length=MAX_QUESTION_CHARS)
+    phrasings = forms.CharField(
+        required=False,
+        label="Other ways to ask",
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text=f"One per line, {MAX_PHRASINGS} at most. Each of them finds the answer.",
+    )
+    answer = forms.CharField(
+        max_length=MAX_ANSWER_CHARS, widget=forms.Textarea(attrs={"rows": 8}), help_text="Plain text or Markdown."
+    )
+
+    def words(self) -> dict[str, Any]:
+        """What the services take."""
+        return {**self.cleaned_data, "phrasings": self.cleaned_data["phrasings"].splitlines()}
+
+
+class EntryImportForm(forms.Form):
+    """A table of questions and answers."""
+
+    file = forms.FileField(
+        label="CSV file",
+        help_text="Columns “question” and “answer”, and “phrasings” apart by | if there are any.",
+        widget=forms.ClearableFileInput(attrs={"accept": ".csv,text/csv"}),
+    )
 
 
 class SearchForm(forms.Form):

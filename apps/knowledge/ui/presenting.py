@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.template.defaultfilters import filesizeformat
@@ -17,6 +18,7 @@ from apps.knowledge.ingest import limits
 from apps.knowledge.ingest.sniff import ACCEPTED_EXTENSIONS, READABLE
 from apps.knowledge.models import Chunk, Document, DocumentVersion
 from apps.knowledge.policies import is_unfinished, may_retry
+from apps.knowledge.services.documents import erase_after
 from apps.knowledge.services.originals import has_pictures
 from parley.llm.words import content_stems
 
@@ -57,6 +59,21 @@ def document_row(document: Document) -> DocumentRow:
         size=filesizeformat(document.size_bytes),
         status_words="Waiting to try again" if waits else str(DocumentStatus(document.status).label),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedRow:
+    """A line of the deleted documents; from `erased_at` on it is gone for good."""
+
+    document: Document
+    size: str
+    erased_at: datetime | None
+
+
+def deleted_row(document: Document) -> DeletedRow:
+    """One line."""
+    erased_at = None if document.deleted_at is None else document.deleted_at + erase_after()
+    return DeletedRow(document, filesizeformat(document.size_bytes), erased_at)
 
 
 def document_steps(document: Document) -> list[dict[str, Any]]:

@@ -2,7 +2,17 @@
 
 from django.urls import path
 
-from apps.knowledge.ui.views import bases, chunks, documents, indexes, originals, retrieval, snapshots, sources
+from apps.knowledge.ui.views import (
+    bases,
+    chunks,
+    documents,
+    entries,
+    indexes,
+    originals,
+    retrieval,
+    snapshots,
+    sources,
+)
 
 app_name = "knowledge"
 
@@ -34,6 +44,8 @@ urlpatterns = [
     path("knowledge/documents/<uuid:document_id>/", documents.document_detail, name="document_detail"),
     path("knowledge/documents/<uuid:document_id>/retry/", documents.document_retry, name="document_retry"),
     path("knowledge/documents/<uuid:document_id>/delete/", documents.document_delete, name="document_delete"),
+    path("knowledge/<uuid:base_id>/deleted/", documents.deleted_list, name="deleted_list"),
+    path("knowledge/documents/<uuid:document_id>/restore/", documents.document_restore, name="document_restore"),
     path("knowledge/documents/<uuid:document_id>/original/", originals.original_detail, name="original_detail"),
     path("knowledge/documents/<uuid:document_id>/original/text/", originals.original_text, name="original_text"),
     path("knowledge/documents/<uuid:document_id>/original/file/", originals.original_file, name="original_file"),
@@ -43,6 +55,12 @@ urlpatterns = [
         name="page_picture",
     ),
     path("knowledge/documents/<uuid:document_id>/chunks/", chunks.chunk_add, name="chunk_add"),
+    path("knowledge/<uuid:base_id>/entries/<slug:kind>/", entries.entry_list, name="entry_list"),
+    path("knowledge/<uuid:base_id>/entries/<slug:kind>/new/", entries.entry_add, name="entry_add"),
+    path("knowledge/<uuid:base_id>/entries/<slug:kind>/import/", entries.entry_import, name="entry_import"),
+    path("knowledge/entries/<uuid:entry_id>/", entries.entry_edit, name="entry_edit"),
+    path("knowledge/entries/<uuid:entry_id>/approve/", entries.entry_approve, name="entry_approve"),
+    path("knowledge/entries/<uuid:entry_id>/delete/", entries.entry_delete, name="entry_delete"),
     path("knowledge/chunks/<uuid:chunk_id>/", chunks.chunk_detail, name="chunk_detail"),
     path("knowledge/chunks/<uuid:chunk_id>/edit/", chunks.chunk_edit, name="chunk_edit"),
     path("knowledge/chunks/<uuid:chunk_id>/switch/", chunks.chunk_switch, name="chunk_switch"),

@@ -24,7 +24,7 @@ from apps.knowledge.ui import presenting
 from apps.knowledge.ui.forms import AddChunkForm, ChunkForm, TextForm
 from apps.knowledge.ui.views.bases import DOCUMENTS_PER_PAGE, base_context
 from apps.knowledge.ui.views.originals import asked_version
-from parley.errors import Problem, TooLarge
+from parley.errors import Conflict, Problem, TooLarge
 from parley.web.access import TenantRequest, tenant_page
 from parley.web.forms import add_problem
 
@@ -213,5 +213,31 @@ def document_delete(request: TenantRequest, document_id: UUID) -> HttpResponse:
     """Delete a document; it is not found any more from this moment."""
     document = selectors.get_document(document_id)
     documents.delete_document(document_id=document.id)
-    messages.success(request, f"“{document.name}” was deleted.")
+    days = documents.erase_after().days
+    until = f" It can be restored for {days} days." if days else ""
+    messages.success(request, f"“{document.name}” was deleted.{until}")
+    return redirect("knowledge:base_detail", tenant_slug=request.tenant.slug, base_id=document.knowledge_base_id)
+
+
+@tenant_page({"GET": "knowledge.view"})
+def deleted_list(request: TenantRequest, base_id: UUID) -> HttpResponse:
+    """Deleted documents that can still be restored."""
+    base = selectors.get_knowledge_base(base_id)
+    found = selectors.list_deleted_documents(knowledge_base_id=base.id)
+    page: Any = Paginator(found, DOCUMENTS_PER_PAGE).get_page(request.GET.get("page"))
+    rows = [presenting.deleted_row(document) for document in page]
+    context = {"base": base, "page": page, "rows": rows, "days": documents.erase_after().days}
+    return render(request, "knowledge/deleted_list.html", context)
+
+
+@tenant_page({"POST": "knowledge.edit"})
+def document_restore(request: TenantRequest, document_id: UUID) -> HttpResponse:
+    """Bring a deleted document back."""
+    try:
+        document = documents.restore_document(document_id=document_id)
+    except Conflict as problem:
+        messages.error(request, problem.detail)
+        base_id = selectors.get_deleted_document(document_id).knowledge_base_id
+        return redirect("knowledge:deleted_list", tenant_slug=request.tenant.slug, base_id=base_id)
+    messages.success(request, f"“{document.name}” was restored and is being indexed.")
     return redirect("knowledge:base_detail", tenant_slug=request.tenant.slug, base_id=document.knowledge_base_id)

@@ -249,6 +249,8 @@ CELERY_WORKER_MAX_TASKS_PER_CHILD = 500
 # A killed child keeps its slot this many seconds, in case its result is still under way. We keep no results.
 CELERY_WORKER_LOST_WAIT = 0.5
 # How long a killed worker's job waits (renewed four times as often), and what one job may take of memory.
+# Deleted documents are hidden at once, can be restored for so many days, and are then erased; 0 erases them at once.
+PARLEY_ERASE_AFTER_DAYS = env.number("PARLEY_ERASE_AFTER_DAYS", 30)
 PARLEY_JOB_LEASE_SECONDS = env.number("PARLEY_JOB_LEASE_SECONDS", 30)
 PARLEY_JOB_MAX_MEMORY_MB = env.number("PARLEY_JOB_MAX_MEMORY_MB", 2048)
 
