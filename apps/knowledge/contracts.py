@@ -7,6 +7,7 @@ from uuid import UUID
 
 MAX_SEARCH_RESULTS = 50
 MIN_CANDIDATES, MAX_CANDIDATES = 10, 200
+MAX_SECTION_TOKENS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,8 @@ class RetrievalSettings:
     `vector_weight` is the share of meaning against words in [0, 1], None for one that follows each question.
     Each of the two ways proposes `candidate_count` passages. Passages whose relevance is below `min_relevance` in
     [0, 1] are not found at all: "nothing found" is an answer. `removes_repeats` leaves out what a better passage
-    says already; `diversity` in [0, 1) spreads the results over subjects.
+    says already; `diversity` in [0, 1) spreads the results over subjects. With `section_tokens` above 0 each passage
+    comes with as much of its section around it.
     """
 
     vector_weight: float | None = None
@@ -24,6 +26,7 @@ class RetrievalSettings:
     min_relevance: float = 0.0
     removes_repeats: bool = True
     diversity: float = 0.0
+    section_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,8 @@ class Passage:
     """One chunk that was found. `score` in [0, 1] orders the results of one question and compares with no other.
 
     `similarity` is the cosine of question and passage (-1 to 1), None when the question had no vector;
-    `matches_words` says whether a word of the question stands in it.
+    `matches_words` says whether a word of the question stands in it. `section` is the text around and with it, when
+    the base gives sections.
     """
 
     chunk_id: UUID
@@ -65,3 +69,9 @@ class Passage:
     explanation: Explanation | None = None
     # An approved answer to this very question: it wins over everything else, and its text is the answer.
     is_curated: bool = False
+    section: str = ""
+
+    @property
+    def reading(self) -> str:
+        """What a model reads: the section where there is one, otherwise the passage alone."""
+        return self.section or self.text

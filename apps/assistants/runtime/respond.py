@@ -138,7 +138,7 @@ async def _retrieve(version: VersionSpec, query: str) -> list[Source]:
             chunk_id=passage.chunk_id,
             document_id=passage.document_id,
             title=passage.title,
-            text=passage.text,
+            text=passage.reading,
             location=passage.location,
             score=passage.score,
             headings=passage.headings,

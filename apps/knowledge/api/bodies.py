@@ -67,6 +67,7 @@ class RetrievalSettingsChange(serializers.Serializer[Any]):
     min_relevance = serializers.FloatField(required=False)
     removes_repeats = serializers.BooleanField(required=False)
     diversity = serializers.FloatField(required=False)
+    section_tokens = serializers.IntegerField(required=False)
 
 
 class RetrievalSettingsBody(serializers.Serializer[Any]):
@@ -77,6 +78,7 @@ class RetrievalSettingsBody(serializers.Serializer[Any]):
     min_relevance = serializers.FloatField()
     removes_repeats = serializers.BooleanField()
     diversity = serializers.FloatField()
+    section_tokens = serializers.IntegerField()
 
 
 class KnowledgeBaseBody(serializers.Serializer[Any]):

@@ -18,6 +18,7 @@ class StoredRetrievalSettings(TenantOwned):
     min_relevance = models.FloatField()
     removes_repeats = models.BooleanField()
     diversity = models.FloatField()
+    section_tokens = models.PositiveSmallIntegerField(default=0)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:

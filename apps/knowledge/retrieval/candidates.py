@@ -23,6 +23,7 @@ from apps.knowledge.enums import IndexState
 from apps.knowledge.models import Chunk, SearchIndex, Snapshot
 from apps.knowledge.retrieval.evidence import Place
 from apps.knowledge.retrieval.region import Region
+from apps.knowledge.retrieval.sections import Sibling
 from apps.knowledge.retrieval.sketches import find_by_sketch
 from apps.knowledge.retrieval.variety import Vector
 from apps.knowledge.retrieval.vectors import find_by_vector
@@ -114,6 +115,26 @@ def neighbours_of(*, region: Region, places: Sequence[Place]) -> dict[UUID, Plac
         key: Place(document_id, ordinal)
         for key, document_id, ordinal in rows.values_list("id", "document_id", "ordinal")
     }
+
+
+def sections_of(*, region: Region, chunk_ids: Sequence[UUID]) -> dict[UUID, dict[UUID, Sibling]]:
+    """For each chunk the chunks of its section in reading order, itself among them."""
+    placed = {
+        key: (document_id, section)
+        for key, document_id, section in _findable()
+        .filter(id__in=chunk_ids)
+        .values_list("id", "document_id", "section")
+    }
+    if not placed:
+        return {}
+    wanted = [Q(document_id=document_id, section=section) for document_id, section in set(placed.values())]
+    rows = _findable().filter(reduce(or_, wanted), _is_of(region), is_enabled=True).order_by("ordinal", "edition")
+    sections: dict[tuple[UUID, int], dict[UUID, Sibling]] = {}
+    for key, document_id, section, text, tokens in rows.values_list(
+        "id", "document_id", "section", "text", "token_count"
+    ):
+        sections.setdefault((document_id, section), {})[key] = Sibling(text, tokens)
+    return {key: sections.get(place, {}) for key, place in placed.items()}
 
 
 def _is_of(region: Region) -> Q:

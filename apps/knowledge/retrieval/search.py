@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from apps.knowledge.retrieval.candidates import (
     neighbours_of,
     places_of,
     region_of,
+    sections_of,
     similarities_of,
     vectors_of,
 )
@@ -25,6 +27,7 @@ from apps.knowledge.retrieval.evidence import Place, with_evidence
 from apps.knowledge.retrieval.fusion import automatic_vector_weight, fuse
 from apps.knowledge.retrieval.region import Region
 from apps.knowledge.retrieval.relevance import question_stems, relevance
+from apps.knowledge.retrieval.sections import give_sections
 from apps.knowledge.retrieval.settings import settings_of
 from apps.knowledge.retrieval.variety import spread, without_repeats
 from apps.knowledge.retrieval.words import MAX_QUERY_CHARS
@@ -107,7 +110,17 @@ def _search(
         ranked = spread(near, vectors_of(region=region, chunk_ids=ranked), diversity=settings.diversity)
     if settings.removes_repeats:
         ranked = without_repeats(ranked, lambda key: passages[key].text, limit=limit)
+    if settings.section_tokens > 0:
+        return _with_sections(region, [passages[key] for key in ranked], settings.section_tokens)[:limit]
     return [passages[key] for key in ranked[:limit]]
+
+
+def _with_sections(region: Region, passages: Sequence[Passage], budget: int) -> list[Passage]:
+    """Each passage with the section around it, without those that stand in a better one's section."""
+    found = {passage.chunk_id: passage for passage in passages}
+    sections = sections_of(region=region, chunk_ids=list(found))
+    given = give_sections(list(found), lambda key: sections.get(key, {}), budget=budget)
+    return [replace(found[key], section=text) for key, text in given.items()]
 
 
 def _is_relevant(passage: Passage, settings: RetrievalSettings) -> bool:

@@ -18,7 +18,7 @@ def settings_of(knowledge_base_ids: Sequence[UUID]) -> RetrievalSettings:
     """The settings for a search over these bases. Inside the caller's tenant transaction.
 
     Several bases make one list of results, so they share settings: weights and diversity are averaged, the most
-    candidates and the lowest threshold win, and repeats are removed if one of them wants it.
+    candidates, the lowest threshold and the longest sections win, and repeats are removed if one of them wants it.
     """
     rows = StoredRetrievalSettings.objects.filter(knowledge_base_id__in=knowledge_base_ids)
     stored = [RetrievalSettings(**values) for values in rows.values(*_NAMES)]
@@ -38,4 +38,5 @@ def combined(settings: Sequence[RetrievalSettings]) -> RetrievalSettings:
         min_relevance=min(each.min_relevance for each in settings),
         removes_repeats=any(each.removes_repeats for each in settings),
         diversity=mean(each.diversity for each in settings),
+        section_tokens=max(each.section_tokens for each in settings),
     )

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from typing import Any
 from uuid import UUID
 
-from apps.knowledge.contracts import MAX_CANDIDATES, MIN_CANDIDATES, RetrievalSettings
+from apps.knowledge.contracts import MAX_CANDIDATES, MAX_SECTION_TOKENS, MIN_CANDIDATES, RetrievalSettings
 from apps.knowledge.models import StoredRetrievalSettings
 from apps.knowledge.retrieval.settings import settings_of
 from apps.knowledge.selectors import get_knowledge_base
@@ -28,6 +28,8 @@ def checked(settings: RetrievalSettings) -> RetrievalSettings:
         errors["min_relevance"] = ["The threshold lies between 0 (everything is found) and 1."]
     if not 0.0 <= settings.diversity <= MAX_DIVERSITY:
         errors["diversity"] = [f"Diversity lies between 0 (best first) and {MAX_DIVERSITY}."]
+    if not 0 <= settings.section_tokens <= MAX_SECTION_TOKENS:
+        errors["section_tokens"] = [f"Give between 0 (the passage alone) and {MAX_SECTION_TOKENS} tokens."]
     if errors:
         raise Invalid("The search settings were not saved.", errors=errors)
     return settings

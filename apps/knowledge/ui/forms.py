@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django import forms
 
-from apps.knowledge.contracts import MAX_CANDIDATES, MIN_CANDIDATES, RetrievalSettings
+from apps.knowledge.contracts import MAX_CANDIDATES, MAX_SECTION_TOKENS, MIN_CANDIDATES, RetrievalSettings
 from apps.knowledge.ingest import limits
 from apps.knowledge.ingest.question_answer import MAX_ANSWER_CHARS, MAX_PHRASINGS, MAX_QUESTION_CHARS
 from apps.knowledge.retrieval.languages import CHOICES
@@ -157,6 +157,13 @@ class RetrievalForm(forms.Form):
         widget=forms.NumberInput(attrs={"step": 0.05}),
         help_text="0: the best first. More spreads the results over subjects.",
     )
+    section_tokens = forms.IntegerField(
+        min_value=0,
+        max_value=MAX_SECTION_TOKENS,
+        required=False,
+        label="Section around it",
+        help_text="Tokens of its section that a passage is read with. 0: the passage alone.",
+    )
     removes_repeats = forms.BooleanField(required=False, label="Leave out what repeats a better passage")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -174,6 +181,7 @@ class RetrievalForm(forms.Form):
             "candidate_count": settings.candidate_count,
             "min_relevance": settings.min_relevance,
             "diversity": settings.diversity,
+            "section_tokens": settings.section_tokens,
             "removes_repeats": settings.removes_repeats,
         }
 
@@ -182,4 +190,5 @@ class RetrievalForm(forms.Form):
         data = dict(self.cleaned_data)
         weight = data.pop("vector_weight")
         is_manual = data.pop("weighting") == "manual"
+        data["section_tokens"] = data["section_tokens"] or 0
         return RetrievalSettings(vector_weight=(0.5 if weight is None else weight) if is_manual else None, **data)
