@@ -27,6 +27,11 @@ def is_unfinished(document: Document) -> bool:
     return document.status in UNFINISHED
 
 
+def may_cancel(document: Document) -> bool:
+    """Whether there is indexing to stop."""
+    return is_unfinished(document)
+
+
 def may_edit_chunks(document: Document) -> bool:
     """Whether its chunks can be changed by hand: while it is indexed they are about to be replaced."""
     return document.status not in UNFINISHED

@@ -13,6 +13,7 @@ from django.db.models.functions import Coalesce
 from apps.knowledge.contracts import RetrievalSettings
 from apps.knowledge.crawl.outcome import Counts, diff_sentence
 from apps.knowledge.enums import TYPED_IN, UNFINISHED, DocumentStatus, EntryKind, IndexState
+from apps.knowledge.job_kinds import INDEX_JOB
 from apps.knowledge.models import (
     Chunk,
     Document,
@@ -30,6 +31,7 @@ from apps.knowledge.retrieval.settings import settings_of
 from apps.knowledge.source_enums import OPEN_RUN, RunState
 from parley.errors import NotFound
 from parley.jobs import Subject
+from parley.jobs.selectors import group_is_paused
 
 __all__ = [
     "count_source_documents",
@@ -69,7 +71,8 @@ _NO_DOCUMENT = "There is no such document."
 def list_knowledge_bases() -> QuerySet[Any]:
     """Knowledge bases of the ambient tenant, newest first.
 
-    With `document_count`, `failed_count`, `unfinished_count`, `chunk_total` and `size_total`.
+    With `document_count`, `failed_count`, `unfinished_count`, `chunk_total`, `size_total`, and `is_paused`: whether
+    documents wait until somebody resumes their indexing.
     """
     alive = Q(documents__deleted_at=None)
     bases: QuerySet[Any] = KnowledgeBase.objects.annotate(
@@ -78,6 +81,7 @@ def list_knowledge_bases() -> QuerySet[Any]:
         unfinished_count=Count("documents", filter=alive & Q(documents__status__in=UNFINISHED)),
         chunk_total=Coalesce(Sum("documents__chunk_count", filter=alive), 0),
         size_total=Coalesce(Sum("documents__size_bytes", filter=alive), 0),
+        is_paused=group_is_paused(INDEX_JOB, "id"),
     ).order_by("-id")
     return bases
 

@@ -6,6 +6,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from apps.knowledge import selectors
+from apps.knowledge.job_kinds import INDEX_JOB
 from apps.knowledge.services import (
     chunks,
     crawling,
@@ -27,7 +28,7 @@ from parley.tenancy import tenant_tx
 
 
 @job(
-    kind=indexing.INDEX_JOB,
+    kind=INDEX_JOB,
     title="Index a document",
     safe_to_repeat="chunks come out the same, and committed batches are not embedded again",
     seconds=780,

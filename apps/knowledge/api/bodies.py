@@ -90,6 +90,7 @@ class KnowledgeBaseBody(serializers.Serializer[Any]):
     language = serializers.CharField()
     document_count = serializers.IntegerField()
     chunk_count = serializers.IntegerField()
+    is_paused = serializers.BooleanField(help_text="Whether its documents wait until their indexing is resumed.")
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
 
@@ -208,6 +209,7 @@ def knowledge_base_body(base: Any) -> dict[str, Any]:
         "language": counted.language,
         "document_count": getattr(base, "document_count", 0),
         "chunk_count": getattr(base, "chunk_total", 0),
+        "is_paused": getattr(base, "is_paused", False),
         "created_at": counted.created_at,
         "updated_at": counted.updated_at,
     }

@@ -17,7 +17,15 @@ from apps.knowledge.ingest import limits
 from apps.knowledge.ingest.bundle import is_bundle
 from apps.knowledge.ingest.sniff import too_large_sentence
 from apps.knowledge.models import Document
-from apps.knowledge.services import archives, bulk, documents, knowledge_bases, page_adding, retrieval_settings
+from apps.knowledge.services import (
+    archives,
+    bulk,
+    documents,
+    indexing_control,
+    knowledge_bases,
+    page_adding,
+    retrieval_settings,
+)
 from parley.errors import Invalid, NotFound, TooLarge
 from parley.tenancy import tenant_tx
 from parley.web.api import TenantAPIView, paginate, parse_body
@@ -202,3 +210,35 @@ class DocumentRetry(TenantAPIView):
     def post(self, request: Request, document_id: UUID) -> Response:
         document = documents.retry_document(document_id=document_id)
         return Response(bodies.document_body(document), status=status.HTTP_202_ACCEPTED)
+
+
+class DocumentCancel(TenantAPIView):
+    """Stop indexing a document. It ends as failed; what could be found of it before is still found."""
+
+    access = {"POST": "knowledge.edit"}
+
+    @extend_schema(request=None, responses=bodies.DocumentBody)
+    def post(self, request: Request, document_id: UUID) -> Response:
+        return Response(bodies.document_body(indexing_control.cancel_indexing(document_id=document_id)))
+
+
+class IndexingPause(TenantAPIView):
+    """Let the documents of a knowledge base wait, also those to come. Harmless when they wait already."""
+
+    access = {"POST": "knowledge.edit"}
+
+    @extend_schema(request=None, responses=bodies.KnowledgeBaseBody)
+    def post(self, request: Request, knowledge_base_id: UUID) -> Response:
+        base = indexing_control.pause_indexing(knowledge_base_id=knowledge_base_id)
+        return Response(bodies.knowledge_base_body(base))
+
+
+class IndexingResume(TenantAPIView):
+    """Let the documents of a knowledge base be indexed again. Harmless when none wait."""
+
+    access = {"POST": "knowledge.edit"}
+
+    @extend_schema(request=None, responses=bodies.KnowledgeBaseBody)
+    def post(self, request: Request, knowledge_base_id: UUID) -> Response:
+        base = indexing_control.resume_indexing(knowledge_base_id=knowledge_base_id)
+        return Response(bodies.knowledge_base_body(base))

@@ -19,6 +19,7 @@ from apps.knowledge.enums import UNFINISHED, DocumentStatus, IndexState
 from apps.knowledge.ingest.blocks import ExtractedDocument, Unreadable
 from apps.knowledge.ingest.chunk import chunk
 from apps.knowledge.ingest.sandbox import extract_safely
+from apps.knowledge.job_kinds import INDEX_JOB
 from apps.knowledge.models import Document, DocumentVersion, IndexedDocument, OriginalFile, SearchIndex
 from apps.knowledge.services.findability import (
     Placement,
@@ -38,7 +39,6 @@ from parley.tenancy import tenant_tx
 
 log = structlog.get_logger(__name__)
 
-INDEX_JOB = "knowledge.index_document"
 MAX_TITLE = 300
 _CHUNKING_AT, _EMBEDDING_AT, _FINISHING_AT = 0.2, 0.25, 0.98
 # What a job may still change; a cancelled or failed document may be replayed from the page of jobs.

@@ -13,13 +13,15 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from apps.knowledge.contracts import Passage
-from apps.knowledge.enums import ChunkOrigin, DocumentStatus
+from apps.knowledge.enums import WORKING, ChunkOrigin, DocumentStatus
+from apps.knowledge.indexing_progress import IndexingProgress, find_indexing_progress
 from apps.knowledge.ingest import limits
 from apps.knowledge.ingest.sniff import ACCEPTED_EXTENSIONS, READABLE
 from apps.knowledge.models import Chunk, Document, DocumentVersion
-from apps.knowledge.policies import is_unfinished, may_retry
+from apps.knowledge.policies import is_unfinished, may_cancel, may_retry
 from apps.knowledge.services.documents import erase_after
 from apps.knowledge.services.originals import has_pictures
+from parley.jobs.selectors import words_for_seconds
 from parley.llm.words import content_stems
 
 _WORD = re.compile(r"(\w+)")
@@ -45,20 +47,46 @@ class DocumentRow:
     document: Document
     is_unfinished: bool
     may_retry: bool
+    may_cancel: bool
     size: str
     status_words: str
+    count_words: str
+    left_words: str
+
+    @property
+    def progress_words(self) -> str:
+        """All that is known about how far it is, in one line."""
+        return " · ".join(filter(None, (self.status_words, self.count_words, self.left_words)))
 
 
-def document_row(document: Document) -> DocumentRow:
-    """One line; a document that waits for a second try says why."""
-    waits = document.status == DocumentStatus.QUEUED and bool(document.error)
+def document_rows(documents: Iterable[Document]) -> list[DocumentRow]:
+    """Lines for documents, with one query for the progress of all."""
+    shown = list(documents)
+    progress = find_indexing_progress(shown)
+    return [_document_row(document, progress.get(document.id)) for document in shown]
+
+
+def _document_row(document: Document, progress: IndexingProgress | None) -> DocumentRow:
+    counts = progress is not None and progress.total > 0 and document.status in WORKING
     return DocumentRow(
         document=document,
         is_unfinished=is_unfinished(document),
         may_retry=may_retry(document),
+        may_cancel=may_cancel(document),
         size=filesizeformat(document.size_bytes),
-        status_words="Waiting to try again" if waits else str(DocumentStatus(document.status).label),
+        status_words=_status_words(document, progress),
+        count_words=f"{progress.done:,} of {progress.total:,} chunks" if progress and counts else "",
+        left_words=words_for_seconds(progress.seconds_left) if progress else "",
     )
+
+
+def _status_words(document: Document, progress: IndexingProgress | None) -> str:
+    """The status; a document that waits for a second try, or for somebody to resume it, says so."""
+    if progress is not None and progress.is_paused:
+        return "Paused"
+    if document.status == DocumentStatus.QUEUED and document.error:
+        return "Waiting to try again"
+    return str(DocumentStatus(document.status).label)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from parley.errors import NotFound
@@ -51,6 +51,18 @@ def paused_groups(kind: str, group_ids: Iterable[UUID]) -> set[UUID]:
     """Which of these groups are paused by themselves."""
     rows = JobPause.objects.filter(kind=kind, group_id__in=list(group_ids)).values_list("group_id", flat=True)
     return {group_id for group_id in rows if group_id is not None}
+
+
+def group_is_paused(kind: str, group_field: str) -> Exists:
+    """For an annotation: whether the group that a row's field names is paused by itself."""
+    return Exists(JobPause.objects.filter(kind=kind, group_id=OuterRef(group_field)))
+
+
+def words_for_seconds(seconds: float | None) -> str:
+    """An estimate in words; empty for none."""
+    if seconds is None:
+        return ""
+    return f"about {seconds:.0f} s left" if seconds < 90 else f"about {seconds / 60:.0f} min left"
 
 
 def seconds_left(job: Job, *, now: datetime | None = None) -> float | None:

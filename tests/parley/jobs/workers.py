@@ -165,15 +165,20 @@ def until(ask: Callable[[], T | None], *, within: float, every: float = 0.1) -> 
 
 
 @contextmanager
-def killing_every(seconds: float, workers: Workers, dice: random.Random) -> Iterator[list[float]]:
-    """A random process that runs jobs dies in this rhythm while the block runs; the list tells when."""
+def killing_every(
+    seconds: float, workers: Workers, dice: random.Random, *, most: int | None = None
+) -> Iterator[list[float]]:
+    """A random process that runs jobs dies in this rhythm while the block runs; the list tells when.
+
+    After `most` kills it is over: where starting takes as long as the rhythm, nothing else would ever end.
+    """
     import threading
 
     stop = threading.Event()
     kills: list[float] = []
 
     def kill() -> None:
-        while not stop.wait(seconds):
+        while not stop.wait(seconds) and (most is None or len(kills) < most):
             workers.kill_a_child(dice)
             kills.append(time.monotonic())
 

@@ -89,7 +89,7 @@ def base_context(request: TenantRequest, base: KnowledgeBase, text_form: TextFor
     """What the page of a base needs; `text_form` carries a refused text back."""
     documents = selectors.list_documents(knowledge_base_id=base.id)
     page = Paginator(documents, DOCUMENTS_PER_PAGE).get_page(request.GET.get("page"))
-    rows = [presenting.document_row(document) for document in page]
+    rows = presenting.document_rows(page)
     return {
         "base": base,
         "tabs": tabs(request, base.id, "documents"),

@@ -19,7 +19,7 @@ from apps.knowledge.ingest.bundle import is_bundle
 from apps.knowledge.ingest.sniff import too_large_sentence
 from apps.knowledge.models import Document, KnowledgeBase
 from apps.knowledge.policies import is_unfinished, may_edit_chunks
-from apps.knowledge.services import archives, documents
+from apps.knowledge.services import archives, documents, indexing_control
 from apps.knowledge.ui import presenting
 from apps.knowledge.ui.forms import AddChunkForm, ChunkForm, TextForm
 from apps.knowledge.ui.views.bases import DOCUMENTS_PER_PAGE, base_context
@@ -102,8 +102,7 @@ def document_progress(request: TenantRequest, base_id: UUID) -> HttpResponse:
     """The lines of the documents named in `?ids=`, to be swapped in; asks again while one is at work."""
     base = selectors.get_knowledge_base(base_id)
     asked = _uuids(request.GET.get("ids", ""))
-    found = selectors.list_documents(knowledge_base_id=base.id).filter(id__in=asked)
-    rows = [presenting.document_row(document) for document in found]
+    rows = presenting.document_rows(selectors.list_documents(knowledge_base_id=base.id).filter(id__in=asked))
     context = {
         "base": base,
         "rows": rows,
@@ -129,6 +128,22 @@ def failed_retry(request: TenantRequest, base_id: UUID) -> HttpResponse:
     count = documents.retry_failed_documents(knowledge_base_id=base.id)
     noun = "document is" if count == 1 else "documents are"
     messages.success(request, f"{count} {noun} being indexed again.")
+    return redirect("knowledge:base_detail", tenant_slug=request.tenant.slug, base_id=base.id)
+
+
+@tenant_page({"POST": "knowledge.edit"})
+def indexing_pause(request: TenantRequest, base_id: UUID) -> HttpResponse:
+    """Let every document of a base wait."""
+    base = indexing_control.pause_indexing(knowledge_base_id=base_id)
+    messages.success(request, "Indexing is paused. What is indexed already stays found.")
+    return redirect("knowledge:base_detail", tenant_slug=request.tenant.slug, base_id=base.id)
+
+
+@tenant_page({"POST": "knowledge.edit"})
+def indexing_resume(request: TenantRequest, base_id: UUID) -> HttpResponse:
+    """Let the documents of a base be indexed again."""
+    base = indexing_control.resume_indexing(knowledge_base_id=base_id)
+    messages.success(request, "Indexing goes on.")
     return redirect("knowledge:base_detail", tenant_slug=request.tenant.slug, base_id=base.id)
 
 
@@ -168,9 +183,10 @@ def document_detail(request: TenantRequest, document_id: UUID) -> HttpResponse:
 
 
 def _state(document: Document) -> dict[str, Any]:
+    (row,) = presenting.document_rows([document])
     return {
         "document": document,
-        "row": presenting.document_row(document),
+        "row": row,
         "steps": presenting.document_steps(document),
         "is_unfinished": is_unfinished(document),
     }
@@ -203,6 +219,24 @@ def document_retry(request: TenantRequest, document_id: UUID) -> HttpResponse:
         document = selectors.get_document(document_id)
     else:
         messages.success(request, f"“{document.name}” is being indexed again.")
+    return _back(request, document)
+
+
+@tenant_page({"POST": "knowledge.edit"})
+def document_cancel(request: TenantRequest, document_id: UUID) -> HttpResponse:
+    """Stop indexing a document."""
+    try:
+        document = indexing_control.cancel_indexing(document_id=document_id)
+    except Problem as problem:
+        messages.error(request, problem.detail)
+        document = selectors.get_document(document_id)
+    else:
+        messages.success(request, f"Indexing “{document.name}” was cancelled.")
+    return _back(request, document)
+
+
+def _back(request: TenantRequest, document: Document) -> HttpResponse:
+    """To the page that the button was on."""
     if request.POST.get("next") == "document":
         return redirect("knowledge:document_detail", tenant_slug=request.tenant.slug, document_id=document.id)
     return redirect("knowledge:base_detail", tenant_slug=request.tenant.slug, base_id=document.knowledge_base_id)

@@ -98,7 +98,4 @@ def _rows(found: list[Job], slug: str) -> list[JobRow]:
 
 
 def _left(job: Job) -> str:
-    seconds = selectors.seconds_left(job)
-    if seconds is None:
-        return ""
-    return f"about {seconds:.0f} s left" if seconds < 90 else f"about {seconds / 60:.0f} min left"
+    return selectors.words_for_seconds(selectors.seconds_left(job))
