@@ -24,6 +24,7 @@ from apps.knowledge.ui import presenting
 from apps.knowledge.ui.forms import AddChunkForm, ChunkForm, TextForm
 from apps.knowledge.ui.views.bases import DOCUMENTS_PER_PAGE, base_context
 from apps.knowledge.ui.views.originals import asked_version
+from apps.knowledge.ui.views.tabs import tabs
 from parley.errors import Conflict, Problem, TooLarge
 from parley.web.access import TenantRequest, tenant_page
 from parley.web.forms import add_problem
@@ -260,7 +261,13 @@ def deleted_list(request: TenantRequest, base_id: UUID) -> HttpResponse:
     found = selectors.list_deleted_documents(knowledge_base_id=base.id)
     page: Any = Paginator(found, DOCUMENTS_PER_PAGE).get_page(request.GET.get("page"))
     rows = [presenting.deleted_row(document) for document in page]
-    context = {"base": base, "page": page, "rows": rows, "days": documents.erase_after().days}
+    context = {
+        "base": base,
+        "page": page,
+        "rows": rows,
+        "days": documents.erase_after().days,
+        "tabs": tabs(request, base.id, "deleted"),
+    }
     return render(request, "knowledge/deleted_list.html", context)
 
 

@@ -15,6 +15,7 @@ from apps.knowledge.enums import EntryKind
 from apps.knowledge.models import Entry, KnowledgeBase
 from apps.knowledge.services import entries
 from apps.knowledge.ui.forms import EntryForm, EntryImportForm
+from apps.knowledge.ui.views.tabs import tabs
 from parley.errors import NotFound, Problem
 from parley.web.access import TenantRequest, tenant_page
 from parley.web.forms import add_problem
@@ -119,7 +120,14 @@ def _context(request: TenantRequest, base: KnowledgeBase, kind: EntryKind) -> di
     found = selectors.list_entries(knowledge_base_id=base.id, kind=kind)
     page: Any = Paginator(found, _PER_PAGE).get_page(request.GET.get("page"))
     listed: list[Entry] = list(page)
-    return {"base": base, "kind": kind, "page": page, "entries": listed, "import_form": EntryImportForm()}
+    return {
+        "base": base,
+        "kind": kind,
+        "page": page,
+        "entries": listed,
+        "import_form": EntryImportForm(),
+        "tabs": tabs(request, base.id, "curated" if kind == EntryKind.CURATED else "faq"),
+    }
 
 
 def _kind(kind: str) -> EntryKind:

@@ -7,21 +7,26 @@ from uuid import UUID
 
 from django.urls import reverse
 
+from apps.knowledge.enums import EntryKind
 from parley.web.access import TenantRequest
 
-Tab = Literal["documents", "test", "snapshots", "index"]
-_TABS: tuple[tuple[Tab, str, str], ...] = (
-    ("documents", "Documents", "knowledge:base_detail"),
-    ("test", "Test the search", "knowledge:retrieval_test"),
-    ("snapshots", "Snapshots", "knowledge:snapshot_list"),
-    ("index", "Index", "knowledge:index_list"),
-)
+Tab = Literal["documents", "faq", "curated", "test", "snapshots", "index", "deleted"]
 
 
 def tabs(request: TenantRequest, base_id: UUID, current: Tab) -> list[dict[str, Any]]:
     """Items for the `tabs` component."""
     address = {"tenant_slug": request.tenant.slug, "base_id": base_id}
+
+    def item(name: Tab, label: str, url_name: str, **more: str) -> dict[str, Any]:
+        href = reverse(f"knowledge:{url_name}", kwargs={**address, **more})
+        return {"label": label, "href": href, "is_current": name == current}
+
     return [
-        {"label": label, "href": reverse(url_name, kwargs=address), "is_current": name == current}
-        for name, label, url_name in _TABS
+        item("documents", "Documents", "base_detail"),
+        item("faq", "FAQ", "entry_list", kind=EntryKind.FAQ.value),
+        item("curated", "Curated answers", "entry_list", kind=EntryKind.CURATED.value),
+        item("test", "Test the search", "retrieval_test"),
+        item("snapshots", "Snapshots", "snapshot_list"),
+        item("index", "Index", "index_list"),
+        item("deleted", "Deleted", "deleted_list"),
     ]
