@@ -24,7 +24,8 @@ _MAX_HEADER_ROW_TOKENS = 60
 class ChunkDraft:
     """One piece of a document as it will be stored; `token_count` counts text and headings together.
 
-    Neighbours of one `section` stand under the same headings.
+    Neighbours of one `section` stand under the same headings. `origin`, `is_enabled` and `file_text` tell what people
+    changed: their words instead of the file's, and whether it is found.
     """
 
     ordinal: int
@@ -33,6 +34,9 @@ class ChunkDraft:
     headings: tuple[str, ...]
     location: str
     token_count: int
+    origin: str = "extracted"
+    is_enabled: bool = True
+    file_text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,8 @@ class Chunk(TenantOwned):
     token_count = models.PositiveIntegerField()
     origin = models.CharField(max_length=10, choices=ChunkOrigin.choices, default=ChunkOrigin.EXTRACTED)
     is_enabled = models.BooleanField(default=True)
+    # What the file says in the place of an edit that was carried over from an older reading.
+    file_text = models.TextField(blank=True)
     replaces = TenantForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="+")
     # Part of its document from this revision up to that one, whether or not it may be found.
     valid_from = models.PositiveBigIntegerField(default=0)

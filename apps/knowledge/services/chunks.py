@@ -86,6 +86,9 @@ def restore_chunk(*, chunk_id: UUID) -> Chunk:
         .order_by("-edition")
         .first()
     )
+    if extracted is None and chunk.file_text:
+        words = _Words(chunk.file_text, tuple(chunk.headings), ChunkOrigin.EXTRACTED)
+        return _put_in_place(chunk, words, is_enabled=chunk.is_enabled)
     if extracted is None:
         raise Conflict("This chunk was added by hand: the file has no other words for it. You can remove it.")
     words = _Words(extracted.text, tuple(extracted.headings), ChunkOrigin.EXTRACTED)

@@ -17,10 +17,10 @@ from parley.tenancy import require_tenant_id
 _COPY_CHUNKS = """
 INSERT INTO knowledge_chunk (id, tenant_id, created_at, knowledge_base_id, document_id, document_version_id,
                              search_index_id, edition, ordinal, section, text, headings, location, token_count,
-                             origin, is_enabled, valid_from)
+                             origin, is_enabled, file_text, valid_from)
 SELECT copied.id, old.tenant_id, now(), old.knowledge_base_id, old.document_id, old.document_version_id,
        %(index)s, %(edition)s, old.ordinal, old.section, old.text, old.headings, old.location, old.token_count,
-       old.origin, old.is_enabled, %(revision)s
+       old.origin, old.is_enabled, old.file_text, %(revision)s
 FROM unnest(%(olds)s::uuid[], %(news)s::uuid[]) AS copied (old_id, id)
 JOIN knowledge_chunk AS old ON old.tenant_id = %(tenant)s AND old.id = copied.old_id
 """

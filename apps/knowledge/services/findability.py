@@ -60,8 +60,9 @@ def make_findable(placement: Placement, drafts: Sequence[ChunkDraft], *, name: s
     model = embeddings.current_model()
     texts = [embedded_text(placement.title, draft.headings, draft.text) for draft in drafts]
     keys = [content_key(model, text) for text in texts]
+    enabled = [number for number, draft in enumerate(drafts) if draft.is_enabled]
     known = find_known_vectors(keys)
-    missing = [number for number, key in enumerate(keys) if key not in known]
+    missing = [number for number in enabled if keys[number] not in known]
     sketches = embed_statically([texts[number] for number in missing])
     with tenant_tx():
         revision = begin_revision(placement.knowledge_base_id)
@@ -78,7 +79,7 @@ def make_findable(placement: Placement, drafts: Sequence[ChunkDraft], *, name: s
         )
         end_document(search_index_id=placement.search_index_id, document_id=placement.document_id, revision=revision)
         ids = write_chunks(target, drafts)
-        write_vectors([(ids[number], known[key]) for number, key in enumerate(keys) if key in known])
+        write_vectors([(ids[number], known[keys[number]]) for number in enabled if keys[number] in known])
         write_sketches(
             [(ids[number], halfvec_literal(sketch)) for number, sketch in zip(missing, sketches, strict=True)]
         )
@@ -88,8 +89,8 @@ def make_findable(placement: Placement, drafts: Sequence[ChunkDraft], *, name: s
             defaults={
                 "document_version_id": placement.document_version_id,
                 "edition": target.edition,
-                "chunk_count": len(drafts),
-                "token_count": sum(draft.token_count for draft in drafts),
+                "chunk_count": len(enabled),
+                "token_count": sum(drafts[number].token_count for number in enabled),
             },
         )
 

@@ -23,12 +23,12 @@ from parley.tenancy import require_tenant_id
 _INSERT_CHUNKS = """
 INSERT INTO knowledge_chunk (id, tenant_id, created_at, knowledge_base_id, document_id, document_version_id,
                              search_index_id, edition, ordinal, section, text, headings, location, token_count,
-                             origin, is_enabled, valid_from)
+                             origin, is_enabled, file_text, valid_from)
 SELECT id, %(tenant)s, now(), %(base)s, %(document)s, %(version)s, %(index)s, %(edition)s,
-       ordinal, section, text, headings::jsonb, location, tokens, 'extracted', true, %(revision)s
+       ordinal, section, text, headings::jsonb, location, tokens, origin, is_enabled, file_text, %(revision)s
 FROM unnest(%(ids)s::uuid[], %(ordinals)s::int[], %(sections)s::int[], %(texts)s::text[], %(headings)s::text[],
-            %(locations)s::text[], %(tokens)s::int[])
-     AS draft (id, ordinal, section, text, headings, location, tokens)
+            %(locations)s::text[], %(tokens)s::int[], %(origins)s::text[], %(enabled)s::bool[], %(file_texts)s::text[])
+     AS draft (id, ordinal, section, text, headings, location, tokens, origin, is_enabled, file_text)
 """
 # A vector is valid for as long as its chunk, which may have been ended while the vector was made.
 _INSERT_VECTORS = """
@@ -86,6 +86,9 @@ def write_chunks(target: IndexTarget, drafts: Sequence[ChunkDraft]) -> list[UUID
         "headings": [json.dumps(draft.headings) for draft in drafts],
         "locations": [draft.location[:500] for draft in drafts],
         "tokens": [draft.token_count for draft in drafts],
+        "origins": [draft.origin for draft in drafts],
+        "enabled": [draft.is_enabled for draft in drafts],
+        "file_texts": [draft.file_text for draft in drafts],
     }
     with connection.cursor() as cursor:
         cursor.execute(_INSERT_CHUNKS, values)
@@ -94,6 +97,7 @@ def write_chunks(target: IndexTarget, drafts: Sequence[ChunkDraft]) -> list[UUID
         sources=[
             WordSource(chunk_id, (target.title, *draft.headings), draft.text)
             for chunk_id, draft in zip(ids, drafts, strict=True)
+            if draft.is_enabled
         ],
     )
     return ids

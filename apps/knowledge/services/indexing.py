@@ -16,11 +16,12 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.knowledge.enums import UNFINISHED, DocumentStatus, IndexState
-from apps.knowledge.ingest.blocks import ExtractedDocument, Unreadable
+from apps.knowledge.ingest.blocks import Unreadable
 from apps.knowledge.ingest.chunk import chunk
 from apps.knowledge.ingest.sandbox import extract_safely
 from apps.knowledge.job_kinds import INDEX_JOB
 from apps.knowledge.models import Document, DocumentVersion, IndexedDocument, OriginalFile, SearchIndex
+from apps.knowledge.services.carrying import carry_over, changes_by_hand, lost_sentence
 from apps.knowledge.services.findability import (
     Placement,
     complete_vectors,
@@ -137,11 +138,16 @@ def _index(claim: Claim) -> None:
                 "The file was read, but no passage to search came out of it (0 chunks). Check its content."
             )
         claim = replace(claim, title=(extracted.title or claim.title)[:MAX_TITLE])
+        with tenant_tx():
+            changes = changes_by_hand(document_id=claim.document_id, search_index_id=claim.search_index_id)
+        drafts, lost = carry_over(drafts, changes)
+        notice = " ".join(filter(None, (extracted.notice, lost_sentence(lost))))
+        found_count = sum(draft.is_enabled for draft in drafts)
         make_findable(
             claim.placement(claim.title),
             drafts,
             name=claim.name,
-            fence=lambda: _show_findable(claim, extracted, len(drafts)),
+            fence=lambda: _show_findable(claim, extracted.page_count, notice, found_count),
         )
     complete_vectors(
         claim.placement(claim.title),
@@ -182,7 +188,7 @@ def _advance(claim: Claim, status: DocumentStatus, progress: float) -> None:
         _keep(claim, is_step=False, status=status, progress=round(progress, 3))
 
 
-def _show_findable(claim: Claim, extracted: ExtractedDocument, chunk_count: int) -> None:
+def _show_findable(claim: Claim, page_count: int | None, notice: str, chunk_count: int) -> None:
     """Show that words and sketches find the document now. Inside the transaction that makes it so.
 
     The base is locked, so no other index can become active before it ends. Raises `IndexSwitched`.
@@ -194,9 +200,9 @@ def _show_findable(claim: Claim, extracted: ExtractedDocument, chunk_count: int)
         status=DocumentStatus.EMBEDDING,
         progress=_EMBEDDING_AT,
         error="",
-        notice=extracted.notice[:500],
+        notice=notice[:500],
         title=claim.title,
-        page_count=extracted.page_count,
+        page_count=page_count,
         chunk_count=chunk_count,
     )
 
