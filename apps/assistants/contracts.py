@@ -92,6 +92,8 @@ class Source:
     headings: tuple[str, ...] = ()
     # An approved answer to the very question: it is said as it stands, and no model is asked.
     is_curated: bool = False
+    # In [0, 1]; compares across questions, as `score` does not.
+    relevance: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +107,13 @@ class BoundCitation:
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
-    """The passages the answer may cite; empty when nothing was searched or found."""
+    """The passages the answer may cite; empty when nothing was searched or found.
+
+    `query` is what was searched for, None when nothing was.
+    """
 
     sources: tuple[Source, ...]
+    query: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

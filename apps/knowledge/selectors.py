@@ -21,6 +21,7 @@ from apps.knowledge.models import (
     Entry,
     KnowledgeBase,
     OriginalFile,
+    RecordedSearch,
     Snapshot,
     Source,
     SourcePage,
@@ -49,12 +50,14 @@ __all__ = [
     "get_source",
     "get_source_run",
     "get_version",
+    "latest_questions",
     "list_chunks",
     "list_chunks_of_version",
     "list_deleted_documents",
     "list_documents",
     "list_entries",
     "list_knowledge_bases",
+    "list_searches",
     "list_snapshot_bases",
     "list_snapshot_choices",
     "list_source_runs",
@@ -108,6 +111,21 @@ def list_snapshot_choices() -> list[tuple[UUID, str]]:
 def list_snapshot_bases(snapshot_ids: Iterable[UUID]) -> list[tuple[UUID, UUID]]:
     """Snapshots that exist of these, each with its base."""
     return list(Snapshot.objects.filter(id__in=snapshot_ids).values_list("id", "knowledge_base_id"))
+
+
+def list_searches(*, knowledge_base_id: UUID) -> QuerySet[RecordedSearch]:
+    """What conversations searched for in a knowledge base, newest first."""
+    searches: QuerySet[RecordedSearch] = RecordedSearch.objects.filter(knowledge_base_id=knowledge_base_id)
+    return searches.order_by("-id")
+
+
+def latest_questions(*, knowledge_base_id: UUID, limit: int) -> list[RecordedSearch]:
+    """The newest searches of a knowledge base, each question once."""
+    # A few more rows than wanted: what many ask in the same words must not crowd out the rest.
+    newest: dict[str, RecordedSearch] = {}
+    for search_row in list_searches(knowledge_base_id=knowledge_base_id)[: limit * 5]:
+        newest.setdefault(search_row.question.casefold(), search_row)
+    return list(newest.values())[:limit]
 
 
 def list_documents(*, knowledge_base_id: UUID, external_id: str = "") -> QuerySet[Document]:

@@ -14,6 +14,7 @@ from apps.knowledge.services import (
     entries,
     indexing,
     rebuilding,
+    searches,
     source_sweeping,
     sources,
 )
@@ -135,3 +136,25 @@ def embed_phrasings(context: JobContext) -> None:
         entries.embed_phrasings(entry_id=context.subject())
     except LlmError as problem:
         raise (MayPass if problem.is_retryable else CannotPass)(problem.sentence) from problem
+
+
+@platform_task(
+    name="knowledge.sweep_searches",
+    soft_time_limit=30,
+    time_limit=45,
+    safe_to_repeat="it only looks and asks",
+)
+def sweep_searches() -> None:
+    """Have every organisation forget the questions that were kept for long enough. Idempotent."""
+    searches.sweep_searches()
+
+
+@tenant_task(
+    name="knowledge.forget_searches",
+    soft_time_limit=60,
+    time_limit=90,
+    safe_to_repeat="what is deleted is not there the second time",
+)
+def forget_searches() -> None:
+    """Delete the questions of one organisation that were kept for long enough. Idempotent."""
+    searches.forget_searches()

@@ -66,14 +66,15 @@ async def respond(
     small_talk = small_talk_reply(question, version)
     sources = [] if small_talk else await _retrieve(version, request.query)
     if sources and sources[0].is_curated:
-        for event in _say(sources[0]):
+        for event in _say(sources[0], request.query):
             yield event
         return
     if small_talk:
         prompt = None if request.is_answered_here else _compose_for_writing(request, sources)
     else:
         prompt = await _compose(request, sources)
-    yield Retrieved(prompt.sources if prompt else tuple(sources))
+    is_searched = bool(version.knowledge_base_ids) and not small_talk
+    yield Retrieved(prompt.sources if prompt else tuple(sources), request.query if is_searched else None)
     if prompt is None:
         text = small_talk or version.refusal
         yield TextDelta(text)
@@ -84,14 +85,14 @@ async def respond(
             yield event
 
 
-def _say(curated: Source) -> tuple[RespondEvent, ...]:
+def _say(curated: Source, query: str) -> tuple[RespondEvent, ...]:
     """An approved answer, word for word, as its own and only source."""
     # Below a list or code a marker on the last line would become part of it.
     gap = "\n\n" if "\n" in curated.text else " "
     text = f"{curated.text}{gap}[{curated.number}]"
     cited = (BoundCitation(marker=curated.number, source=curated, quote=None),)
     finished = Finished(text, cited, call_id=None, usage=_NOTHING_USED, reason="stop", choice=None)
-    return Retrieved((curated,)), TextDelta(text), finished
+    return Retrieved((curated,), query), TextDelta(text), finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,7 @@ async def _retrieve(version: VersionSpec, query: str) -> list[Source]:
             score=passage.score,
             headings=passage.headings,
             is_curated=passage.is_curated,
+            relevance=passage.explanation.relevance if passage.explanation else None,
         )
         for number, passage in enumerate(passages, start=1)
     ]

@@ -20,6 +20,7 @@ from apps.conversations.selectors import FAILED_SENTENCE, INTERRUPTED_SENTENCE
 from apps.conversations.services import generations
 from apps.conversations.services.generations import LEASE_SECONDS, Outcome, Progress
 from apps.conversations.services.jobs import Job
+from apps.conversations.services.searched import record_searched
 from parley.db.threads import in_thread
 from parley.errors import Problem
 from parley.realtime import Hub, Snapshot
@@ -54,6 +55,7 @@ class Run:
         self._flushed_at = 0.0
         self._first_text_at: datetime | None = None
         self._call: ModelChosen | None = None
+        self._retrieved: Retrieved | None = None
         self._is_hold_used = False
         self._lease_ends_at = time.monotonic() + LEASE_SECONDS
         self._saved_at = time.monotonic()
@@ -105,11 +107,14 @@ class Run:
         """From the first event to the closing one. Never raises for what a model or a database does."""
         self._emit("started", message_id=str(self.job.message_id), question_id=str(self.job.question_id))
         outcome = await self._outcome()
+        is_stored = False
         try:
             if outcome is not None and not self._is_overtaken():
-                await self._close(outcome)
+                is_stored = await self._close(outcome)
         finally:
             self._writer.close()
+        if outcome is not None and is_stored:
+            await record_searched(self.job, self._retrieved, outcome)
 
     async def _outcome(self) -> Outcome | None:
         if self._ended_early is None:
@@ -146,6 +151,7 @@ class Run:
                     self._call = event
                     self._is_hold_used = True
                 elif isinstance(event, Retrieved):
+                    self._retrieved = event
                     self._emit("retrieved", sources=_listed(event))
                 else:
                     return self._completion(event)
@@ -195,7 +201,8 @@ class Run:
     def _unused_call_id(self) -> UUID | None:
         return self.job.hold.call_id if self.job.hold is not None and not self._is_hold_used else None
 
-    async def _close(self, outcome: Outcome) -> None:
+    async def _close(self, outcome: Outcome) -> bool:
+        """Whether this attempt wrote the end: one that was overtaken does not, nor does one without a database."""
         for pause in (*_WRITE_AGAIN_AFTER, None):
             try:
                 closing = await in_thread(
@@ -207,12 +214,13 @@ class Run:
             except (OperationalError, InterfaceError) as error:
                 if pause is None:
                     log.error("generation.left_open", generation_id=str(self.job.generation_id), error=str(error)[:200])
-                    return
+                    return False
                 await asyncio.sleep(pause)
             else:
                 if closing is not None:
                     self._writer.append(closing, is_last=True)
-                return
+                return closing is not None
+        return False
 
     # -- words ----------------------------------------------------------------------------------------
     def _say(self, text: str) -> None:

@@ -65,8 +65,8 @@ class CaseForm(forms.Form):
         }
 
 
-class MessageCaseForm(CaseForm):
-    """A case made from a rated answer: which data set it joins."""
+class DatasetCaseForm(CaseForm):
+    """A case made from a rated answer or a question: which data set it joins."""
 
     dataset = forms.ChoiceField(label="Data set")
     field_order = ("dataset", "question", "expected_facts", "expected_document", "notes")

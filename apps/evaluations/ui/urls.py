@@ -21,6 +21,7 @@ urlpatterns = [
     path("evaluations/datasets/<uuid:dataset_id>/delete/", datasets.dataset_delete, name="dataset_delete"),
     path("evaluations/datasets/<uuid:dataset_id>/cases/", datasets.case_add, name="case_add"),
     path("evaluations/datasets/<uuid:dataset_id>/import/", datasets.case_import, name="case_import"),
+    path("evaluations/cases/new/", datasets.case_from_question, name="case_from_question"),
     path("evaluations/cases/<uuid:case_id>/", datasets.case_row, name="case_row"),
     path("evaluations/cases/<uuid:case_id>/edit/", datasets.case_edit, name="case_edit"),
     path("evaluations/cases/<uuid:case_id>/delete/", datasets.case_delete, name="case_delete"),

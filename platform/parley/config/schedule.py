@@ -11,6 +11,7 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "tend jobs": {"task": "jobs.tend", "schedule": 2.0, "options": _TICK},
     "tidy jobs": {"task": "jobs.tidy", "schedule": 3600.0},
     "start due sources": {"task": "knowledge.start_due_sources", "schedule": 15.0},
+    "sweep searches": {"task": "knowledge.sweep_searches", "schedule": 3600.0},
     "sweep generations": {"task": "conversations.sweep_generations", "schedule": 5.0},
     "sweep holds": {"task": "gateway.sweep_holds", "schedule": 30.0},
     "sweep experiments": {"task": "evaluations.sweep_experiments", "schedule": 10.0},

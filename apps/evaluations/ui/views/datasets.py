@@ -14,7 +14,7 @@ from apps.conversations import selectors as conversations
 from apps.evaluations import selectors
 from apps.evaluations.models import Case, Dataset
 from apps.evaluations.services import case_files, cases, datasets
-from apps.evaluations.ui.forms import CaseForm, DatasetForm, MessageCaseForm
+from apps.evaluations.ui.forms import CaseForm, DatasetCaseForm, DatasetForm
 from apps.evaluations.ui.views.tabs import tabs
 from parley.errors import Problem
 from parley.web.access import TenantRequest, tenant_page
@@ -161,7 +161,7 @@ def case_from_message(request: TenantRequest, message_id: UUID) -> HttpResponse:
     if not known:
         messages.info(request, "Make a data set first, then add the answer to it.")
         return redirect("evaluations:dataset_create", tenant_slug=request.tenant.slug)
-    form = MessageCaseForm(
+    form = DatasetCaseForm(
         request.POST or None,
         datasets=known,
         initial={"question": exchange.question, "notes": exchange.comment},
@@ -177,6 +177,26 @@ def case_from_message(request: TenantRequest, message_id: UUID) -> HttpResponse:
             messages.success(request, "The question is now a case of the data set.")
             return _to_dataset(request, case.dataset)
     return _form_page(request, "evaluations/case_from_message.html", form, {"exchange": exchange})
+
+
+@tenant_page({"GET": "evaluations.edit", "POST": "evaluations.edit"})
+def case_from_question(request: TenantRequest) -> HttpResponse:
+    """Make a case of a question that was tried elsewhere: `?question=` and the `?document=` that answers it."""
+    known = list(selectors.list_datasets())
+    if not known:
+        messages.info(request, "Make a data set first, then save the question in it.")
+        return redirect("evaluations:dataset_create", tenant_slug=request.tenant.slug)
+    asked = {"question": request.GET.get("question", ""), "expected_document": request.GET.get("document", "")}
+    form = DatasetCaseForm(request.POST or None, datasets=known, initial=asked)
+    if request.method == "POST" and form.is_valid():
+        try:
+            case = cases.add_case(dataset_id=UUID(form.cleaned_data["dataset"]), case=form.spec)
+        except Problem as problem:
+            add_problem(form, problem)
+        else:
+            messages.success(request, "The question is now a case of the data set.")
+            return _to_dataset(request, case.dataset)
+    return _form_page(request, "evaluations/case_from_question.html", form, {})
 
 
 def _import(request: TenantRequest, dataset: Dataset) -> int:

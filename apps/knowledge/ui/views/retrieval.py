@@ -22,6 +22,7 @@ from parley.web.access import TenantRequest, tenant_page
 from parley.web.forms import add_problem
 
 _RESULTS = 12
+_ASKED_LATELY = 20
 
 
 @tenant_page({"GET": "knowledge.view", "POST": "knowledge.edit"})
@@ -58,6 +59,8 @@ def retrieval_test(request: TenantRequest, base_id: UUID) -> HttpResponse:
         "question": question,
         "found": None if found is None else presenting.found_passages(found, question),
         "search_problem": problem_sentence,
+        "may_evaluate": request.actor.can("evaluations.edit"),
+        "asked": selectors.latest_questions(knowledge_base_id=base.id, limit=_ASKED_LATELY),
         "is_changed": form.is_valid() and form.settings() != saved,
         "tried": _tried(form) if form.is_valid() else [],
     }
