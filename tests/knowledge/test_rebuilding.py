@@ -155,7 +155,7 @@ def test_page_and_api_preview_build_and_return(client: Client, tenant_a: TenantW
     client.force_login(add_member(tenant_a.tenant, "editor@acme.example", "editor"))
     page = f"/t/{tenant_a.tenant.slug}/knowledge/{base.id}/index/"
     long = _document(tenant_a, base, "long.md")
-    preview = client.get(page, {"chunk_tokens": 80, "document": str(long.id)}).content.decode()
+    preview = client.post(page, {"chunk_tokens": 80, "document": str(long.id), "preview": "1"}).content.decode()
     assert f"{long.chunk_count} chunks now" in preview
     assert client.post(page, {"chunk_tokens": 3}).status_code == 422
     assert "being built" in client.post(page, {"chunk_tokens": 80}, follow=True).content.decode()

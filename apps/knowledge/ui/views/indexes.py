@@ -23,21 +23,20 @@ _TRIED_ON = 100
 
 @tenant_page({"GET": "knowledge.view", "POST": "knowledge.edit"})
 def index_list(request: TenantRequest, base_id: UUID) -> HttpResponse:
-    """The indexes of a base. `?chunk_tokens=` previews a cut on a document, POST builds an index with it."""
+    """The indexes of a base. POST builds one of another cut, or with `preview` shows that cut on a document."""
     base = selectors.get_knowledge_base(base_id)
     found = list(indexes.list_indexes(knowledge_base_id=base.id))
     active = next(index for index in found if index.state == "active")
     documents = selectors.list_documents(knowledge_base_id=base.id)[:_TRIED_ON]
-    given = request.POST or request.GET or None
     form = CutForm(
-        given if given and "chunk_tokens" in given else None,
+        request.POST or None,
         initial={"chunk_tokens": active.chunk_tokens},
         documents=[(document.id, document.shown_title) for document in documents],
     )
     preview = None
     if form.is_bound and form.is_valid():
         try:
-            if request.method == "POST":
+            if "preview" not in request.POST:
                 with tenant_tx():
                     rebuilding.start_rebuild(knowledge_base_id=base.id, chunk_tokens=form.cleaned_data["chunk_tokens"])
                 messages.success(
