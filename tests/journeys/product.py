@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -9,17 +10,21 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import httpx
+import psutil
 import psycopg
 from psycopg.conninfo import make_conninfo
 from websockets.sync.client import ClientConnection, connect
 
 from tests.services import ROOT, TEMPLATE_DATABASE, TestServices
+
+if TYPE_CHECKING:
+    from parley.embedded.throwaway import ThrowawayServices
 
 T = TypeVar("T")
 
@@ -39,7 +44,15 @@ for name in sys.argv[1:]:
 class Product:
     """Starts, kills and restarts the web process and the worker (with beat inside)."""
 
-    def __init__(self, services: TestServices, database: str, valkey_url: str, folder: Path) -> None:
+    def __init__(
+        self,
+        services: TestServices | ThrowawayServices,
+        database: str,
+        valkey_url: str,
+        folder: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
         self.valkey_url = valkey_url
         self._admin_url = make_conninfo(services.admin_url, dbname=database)
@@ -56,6 +69,7 @@ class Product:
             "PARLEY_FORBID_REMOTE_MODELS": "1",
             "PARLEY_DEMO": "0",
             "PYTHONPATH": os.pathsep.join([str(ROOT / "platform"), str(ROOT)]),
+            **(environment or {}),
         }
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -63,10 +77,25 @@ class Product:
     def start_web(self) -> None:
         self._start("web", "uvicorn", "parley.config.asgi:application", "--port", str(self._port))
 
-    def start_worker(self) -> None:
+    def start_worker(self, name: str = "worker", *, with_beat: bool = True) -> None:
+        """A worker with one slot; several need names, and one beat among them."""
         alone = ["--without-mingle", "--without-gossip", "--without-heartbeat", "--concurrency", "1"]
+        beat = ["-B", "-s", str(self.folder / "beat")] if with_beat else []
+        self._start(name, "celery", "-A", "parley.config.celery", "worker", "-n", f"{name}@tests", *beat, *alone)
+
+    def start_beat(self) -> None:
+        """The schedule in a process of its own, for workers that are killed."""
         schedule = str(self.folder / "beat")
-        self._start("worker", "celery", "-A", "parley.config.celery", "worker", "-B", "-s", schedule, *alone)
+        self._start("beat", "celery", "-A", "parley.config.celery", "beat", "-s", schedule, "--pidfile=")
+
+    def kill_a_child(self, name: str) -> bool:
+        """SIGKILL to a worker's process that runs jobs; its main process starts another. False when there is none."""
+        killed = False
+        with contextlib.suppress(psutil.NoSuchProcess, KeyError):
+            for child in psutil.Process(self._running[name].pid).children():
+                child.kill()
+                killed = True
+        return killed
 
     def wait_for_web(self) -> None:
         def answers() -> bool:

@@ -95,7 +95,7 @@ def _literal(kind: str) -> str:
     if kind.startswith("character varying"):
         return "'x'"
     if kind.startswith(("integer", "bigint", "smallint", "numeric")):
-        return "0"
+        return "1"
     if kind.startswith(("halfvec", "vector")):
         size = kind.partition("(")[2].rstrip(")") or "3"
         return f"array_fill(0.5::real, ARRAY[{size}])::{kind}"
