@@ -36,9 +36,10 @@ class EntryList(TenantAPIView):
 
     @extend_schema(request=bodies.NewEntry, responses={201: bodies.EntryBody})
     def post(self, request: Request, knowledge_base_id: UUID) -> Response:
+        base = selectors.get_knowledge_base(knowledge_base_id)
         fields = parse_body(bodies.NewEntry, request)
         fields["kind"] = EntryKind(fields["kind"])
-        entry = entries.add_entry(knowledge_base_id=knowledge_base_id, **fields)
+        entry = entries.add_entry(knowledge_base_id=base.id, **fields)
         return Response(bodies.entry_body(entry), status=status.HTTP_201_CREATED)
 
 

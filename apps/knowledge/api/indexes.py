@@ -74,9 +74,9 @@ class IndexList(TenantAPIView):
 
     @extend_schema(request=NewIndex, responses={202: IndexBody})
     def post(self, request: Request, knowledge_base_id: UUID) -> Response:
-        values = parse_body(NewIndex, request)
         with tenant_tx():
-            built = rebuilding.start_rebuild(knowledge_base_id=knowledge_base_id, **values)
+            base = selectors.get_knowledge_base(knowledge_base_id)
+            built = rebuilding.start_rebuild(knowledge_base_id=base.id, **parse_body(NewIndex, request))
         return Response(_shown(built.knowledge_base_id, built.id), status=status.HTTP_202_ACCEPTED)
 
 
