@@ -2,12 +2,15 @@
 
 from django.urls import path
 
-from apps.knowledge.api import bulk, chunks, entries, indexes, snapshots, sources, views
+from apps.knowledge.api import bulk, chunks, entries, gaps, indexes, snapshots, sources, views
 
 urlpatterns = [
     path("knowledge-bases/<uuid:knowledge_base_id>/indexes/", indexes.IndexList.as_view()),
     path("indexes/<uuid:search_index_id>/", indexes.IndexDetail.as_view()),
     path("indexes/<uuid:search_index_id>/return/", indexes.IndexReturn.as_view()),
+    path("knowledge-bases/<uuid:knowledge_base_id>/searches/", gaps.SearchHistory.as_view()),
+    path("knowledge-bases/<uuid:knowledge_base_id>/gaps/", gaps.GapList.as_view()),
+    path("knowledge-bases/<uuid:knowledge_base_id>/gaps/dismiss/", gaps.GapDismissal.as_view()),
     path("knowledge-bases/<uuid:knowledge_base_id>/snapshots/", snapshots.SnapshotList.as_view()),
     path("snapshots/<uuid:snapshot_id>/", snapshots.SnapshotDetail.as_view()),
     path("snapshots/<uuid:snapshot_id>/changes/", snapshots.SnapshotChanges.as_view()),

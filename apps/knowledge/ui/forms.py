@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
+from django.http import QueryDict
 
 from apps.knowledge.contracts import MAX_CANDIDATES, MAX_SECTION_TOKENS, MIN_CANDIDATES, RetrievalSettings
 from apps.knowledge.ingest import limits
@@ -103,6 +104,15 @@ class EntryForm(forms.Form):
     answer = forms.CharField(
         max_length=MAX_ANSWER_CHARS, widget=forms.Textarea(attrs={"rows": 8}), help_text="Plain text or Markdown."
     )
+
+    @staticmethod
+    def values_asked(address: QueryDict) -> dict[str, str]:
+        """Initial values from an address: `question`, and `also` for each other way to ask."""
+        question, *also = (
+            " ".join(text.split())[:MAX_QUESTION_CHARS]
+            for text in (address.get("question", ""), *address.getlist("also")[:MAX_PHRASINGS])
+        )
+        return {"question": question, "phrasings": "\n".join(also)}
 
     def words(self) -> dict[str, Any]:
         """What the services take."""

@@ -34,9 +34,9 @@ def entry_list(request: TenantRequest, base_id: UUID, kind: str) -> HttpResponse
 
 @tenant_page("knowledge.edit")
 def entry_add(request: TenantRequest, base_id: UUID, kind: str) -> HttpResponse:
-    """A new entry."""
+    """A new entry; the address may name the `question` and, as `also`, other ways to ask it."""
     base, of_kind = selectors.get_knowledge_base(base_id), _kind(kind)
-    form = EntryForm(request.POST or None)
+    form = EntryForm(request.POST or None, initial=EntryForm.values_asked(request.GET))
     if request.method == "POST" and form.is_valid():
         try:
             entries.add_entry(knowledge_base_id=base.id, kind=of_kind, **form.words())

@@ -10,7 +10,7 @@ from django.urls import reverse
 from apps.knowledge.enums import EntryKind
 from parley.web.access import TenantRequest
 
-Tab = Literal["documents", "faq", "curated", "test", "snapshots", "index", "deleted"]
+Tab = Literal["documents", "faq", "curated", "test", "gaps", "snapshots", "index", "deleted"]
 
 
 def tabs(request: TenantRequest, base_id: UUID, current: Tab) -> list[dict[str, Any]]:
@@ -26,6 +26,7 @@ def tabs(request: TenantRequest, base_id: UUID, current: Tab) -> list[dict[str, 
         item("faq", "FAQ", "entry_list", kind=EntryKind.FAQ.value),
         item("curated", "Curated answers", "entry_list", kind=EntryKind.CURATED.value),
         item("test", "Test the search", "retrieval_test"),
+        item("gaps", "Answer gaps", "gap_list"),
         item("snapshots", "Snapshots", "snapshot_list"),
         item("index", "Index", "index_list"),
         item("deleted", "Deleted", "deleted_list"),
