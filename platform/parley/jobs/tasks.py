@@ -15,6 +15,7 @@ from parley.jobs.bases import platform_task
 )
 def work(*, job_class: str) -> None:
     """Run what is next, whoever's it is. The runner acts for the tenant of the job it has claimed."""
+    tend.reap_if_due()
     run.take_turn(job_class)
 
 

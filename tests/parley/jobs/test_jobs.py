@@ -11,7 +11,7 @@ import pytest
 from django.utils import timezone
 
 from parley.errors import Conflict, Forbidden, NotFound, Unavailable
-from parley.jobs import control, selectors, tend
+from parley.jobs import control, selectors, tasks, tend
 from parley.jobs.context import JobContext
 from parley.jobs.models import Job
 from parley.jobs.outcomes import CannotPass, MayPass
@@ -172,6 +172,18 @@ def test_an_expired_lease_is_taken_up_and_three_of_them_are_the_end(tenant_a: Te
     assert tend.reap() == 0
     assert "killed" in row(tenant_a, job_id).last_error
     assert work.changes[-1][0] == "dead"
+
+
+def test_a_busy_worker_takes_up_expired_leases_itself(tenant_a: TenantWithKey, monkeypatch: pytest.MonkeyPatch) -> None:
+    """C-01: behind a long queue the tick's message expires unheard; it may not be needed."""
+    monkeypatch.setattr(tend, "_reaped_at", float("-inf"))
+    monkeypatch.setattr("parley.jobs.run.take_turn", lambda job_class: 0)
+    job_id = ask(tenant_a)
+    for state in ("queued", "running"):  # the second look would be within two seconds
+        with tenant_tx(tenant_a.tenant.id):
+            Job.objects.update(state="running", tries=1, attempt=1, lease_until=timezone.now() - timedelta(seconds=1))
+        tasks.work.apply(kwargs={"job_class": "bulk"}, throw=True)
+        assert row(tenant_a, job_id).state == state
 
 
 def test_cancelling_stops_a_run_at_its_next_checkpoint(tenant_a: TenantWithKey) -> None:
