@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from apps.knowledge.api import bulk, chunks, entries, gaps, indexes, snapshots, sources, views
+from apps.knowledge.api import bulk, chunks, entries, gaps, indexes, snapshots, sources, usage, views
 
 urlpatterns = [
+    path("knowledge-usage/", usage.KnowledgeUsageDetail.as_view()),
     path("knowledge-bases/<uuid:knowledge_base_id>/indexes/", indexes.IndexList.as_view()),
     path("indexes/<uuid:search_index_id>/", indexes.IndexDetail.as_view()),
     path("indexes/<uuid:search_index_id>/return/", indexes.IndexReturn.as_view()),

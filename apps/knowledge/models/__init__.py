@@ -4,6 +4,7 @@ from apps.knowledge.models.chunk import Chunk, ChunkSketch, ChunkTerms, ChunkVec
 from apps.knowledge.models.document import Document, DocumentVersion, OriginalFile
 from apps.knowledge.models.entry import Entry, EntryPhrasing
 from apps.knowledge.models.knowledge_base import KnowledgeBase
+from apps.knowledge.models.quota import KnowledgeQuota
 from apps.knowledge.models.recorded_search import RecordedSearch
 from apps.knowledge.models.retrieval_settings import StoredRetrievalSettings
 from apps.knowledge.models.search_index import IndexedDocument, SearchIndex
@@ -23,6 +24,7 @@ __all__ = [
     "EntryPhrasing",
     "IndexedDocument",
     "KnowledgeBase",
+    "KnowledgeQuota",
     "OriginalFile",
     "RecordedSearch",
     "SearchIndex",

@@ -24,6 +24,7 @@ from apps.knowledge.services.external import Metadata, WebOrigin, checked_extern
 from apps.knowledge.services.index_rows import delete_chunks, hide_document, hide_documents
 from apps.knowledge.services.indexing import request_indexing
 from apps.knowledge.services.revisions import begin_revision
+from apps.knowledge.usage import require_room
 from apps.tenants.services.audit import record
 from parley.errors import Conflict, Invalid, NotFound, TooLarge
 from parley.jobs.submit import submit
@@ -75,6 +76,10 @@ def add_document(
     if document is not None and document.content_hash == digest and document.status != DocumentStatus.FAILED:
         _describe(document, metadata, origin)
         return document
+    require_room(
+        documents=int(document is None),
+        size=len(content) - (document.size_bytes if document is not None else 0),
+    )
     if document is None:
         kind = kind if origin is None else DocumentKind.PAGE
         document = Document(knowledge_base=base, version_number=1, external_id=external_id, kind=kind)

@@ -17,6 +17,7 @@ from apps.knowledge.ui import presenting
 from apps.knowledge.ui.forms import BaseForm, SearchForm, TextForm
 from apps.knowledge.ui.source_presenting import source_context
 from apps.knowledge.ui.views.tabs import tabs
+from apps.knowledge.usage import knowledge_usage
 from parley.errors import Problem
 from parley.web.access import TenantRequest, tenant_page
 from parley.web.forms import add_problem
@@ -29,7 +30,7 @@ _RESULTS = 8
 def base_list(request: TenantRequest) -> HttpResponse:
     """Every knowledge base with what is in it."""
     page = Paginator(selectors.list_knowledge_bases(), 60).get_page(request.GET.get("page"))
-    return render(request, "knowledge/base_list.html", {"page": page})
+    return render(request, "knowledge/base_list.html", {"page": page, "usage": knowledge_usage()})
 
 
 @tenant_page("knowledge.edit")
