@@ -142,8 +142,14 @@ def _is_explained(each: DrillFile, ends: dict[str, tuple[str, str]], refused: di
 
 def _restart(product: Product) -> None:
     """The whole flaky worker dies and another takes its place."""
+    until(lambda: not _is_last_try(product), within=120, every=0.1)
     product.kill(FLAKY)
     product.start_worker(FLAKY, with_beat=False)
+
+
+def _is_last_try(product: Product) -> bool:
+    """Whether a job runs that was killed twice: by the third time it counts as poison (C-05), however good it is."""
+    return bool(product.execute("SELECT 1 FROM jobs_job WHERE state = 'running' AND tries >= 3"))
 
 
 @contextmanager
@@ -154,7 +160,7 @@ def _killing(product: Product, dice: random.Random) -> Iterator[list[float]]:
 
     def kill() -> None:
         while not stop.wait(dice.uniform(1.0, 5.0)):
-            if product.kill_a_child(FLAKY):
+            if not _is_last_try(product) and product.kill_a_child(FLAKY):
                 kills.append(time.monotonic())
 
     thread = threading.Thread(target=kill)
