@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -106,6 +106,9 @@ def point_settings_at(services: TestServices, database: str, *, valkey_database:
     settings.VALKEY_URL = valkey_url
     settings.CACHES["default"]["LOCATION"] = valkey_url
     caches.settings["default"]["LOCATION"] = valkey_url
+    # A test without a database may have opened the cache before: it would go on asking the old address.
+    with suppress(AttributeError):
+        del caches["default"]
 
 
 _TABLES = """
