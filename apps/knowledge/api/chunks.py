@@ -91,7 +91,7 @@ class VersionList(TenantAPIView):
 
     access = {"GET": "knowledge.view"}
 
-    @extend_schema(responses=bodies.VersionBody(many=True))
+    @extend_schema(operation_id="document_version_list", responses=bodies.VersionBody(many=True))
     def get(self, request: Request, document_id: UUID) -> Response:
         document = selectors.get_document(document_id)
         return paginate(request, selectors.list_versions(document_id=document.id), bodies.version_body)

@@ -215,6 +215,11 @@ REST_FRAMEWORK: dict[str, Any] = {
     "COERCE_DECIMAL_TO_STRING": True,
 }
 SPECTACULAR_SETTINGS = {
+    "ENUM_NAME_OVERRIDES": {
+        "EntryKindEnum": "apps.knowledge.enums.EntryKind.choices",
+        "SourceKindEnum": "apps.knowledge.source_enums.SourceKind.choices",
+        "DocumentChangeKindEnum": ["added", "changed", "removed", "deleted"],
+    },
     "TITLE": "Parley API",
     "DESCRIPTION": "Assistants, knowledge, conversations, evaluations and budgets of one organisation.",
     "VERSION": "1",
