@@ -16,6 +16,9 @@ from apps.knowledge.enums import ChunkOrigin
 from apps.knowledge.ingest.chunk import ChunkDraft
 from apps.knowledge.models import Chunk
 
+# Chunks whose words or whose being found people decided.
+CHANGED_BY_HAND = ~Q(origin=ChunkOrigin.EXTRACTED) | Q(is_enabled=False)
+
 
 @dataclass(frozen=True, slots=True)
 class HandChange:
@@ -33,7 +36,7 @@ class HandChange:
 def changes_by_hand(*, document_id: UUID, search_index_id: UUID) -> list[HandChange]:
     """What people changed in the chunks that a document has now, in reading order. In the caller's transaction."""
     chunks = Chunk.objects.filter(
-        ~Q(origin=ChunkOrigin.EXTRACTED) | Q(is_enabled=False),
+        CHANGED_BY_HAND,
         document_id=document_id,
         search_index_id=search_index_id,
         valid_to=None,

@@ -21,7 +21,7 @@ from apps.knowledge.models import Chunk, Document, IndexedDocument
 from apps.knowledge.policies import require_may_edit_chunks
 from apps.knowledge.retrieval.literals import halfvec_literal
 from apps.knowledge.selectors import get_chunk, get_document
-from apps.knowledge.services.findability import Placement, complete_vectors
+from apps.knowledge.services.findability import Placement, complete_vectors, next_edition
 from apps.knowledge.services.index_rows import end_search_rows, write_sketches, write_terms, write_vectors
 from apps.knowledge.services.passage_vectors import content_key, find_known_vectors
 from apps.knowledge.services.revisions import begin_revision
@@ -230,7 +230,10 @@ def _write(chunk: Chunk, words: _Words, *, is_enabled: bool, old: Chunk | None) 
     chunk.document = document
     chunk.text, chunk.headings, chunk.origin = words.text, list(words.headings), words.origin
     chunk.token_count, chunk.is_enabled = count_tokens(whole), is_enabled
-    chunk.edition, chunk.valid_from = _next_edition(chunk), revision
+    chunk.edition, chunk.valid_from = (
+        next_edition(search_index_id=chunk.search_index_id, document_version_id=chunk.document_version_id),
+        revision,
+    )
     chunk.save()
     if is_enabled:
         write_terms(chunk_id=chunk.id, title=title or document.name)
@@ -255,15 +258,6 @@ def _count(document: Document, search_index_id: UUID, *, chunks: int, tokens: in
         chunk_count=F("chunk_count") + chunks, token_count=F("token_count") + tokens
     )
     Document.objects.filter(id=document.id).update(chunk_count=F("chunk_count") + chunks)
-
-
-def _written(chunk: Chunk) -> dict[str, UUID]:
-    return {"search_index_id": chunk.search_index_id, "document_version_id": chunk.document_version_id}
-
-
-def _next_edition(chunk: Chunk) -> int:
-    last: int | None = Chunk.objects.filter(**_written(chunk)).aggregate(last=Max("edition"))["last"]
-    return (last or 0) + 1
 
 
 def _place_after_last(chunk: Chunk) -> tuple[int, int]:

@@ -52,7 +52,9 @@ def copy_document(placement: Placement, *, from_index_id: UUID, revision: int) -
     values: dict[str, Any] = {
         "tenant": require_tenant_id(),
         "index": placement.search_index_id,
-        "edition": next_edition(placement),
+        "edition": next_edition(
+            search_index_id=placement.search_index_id, document_version_id=placement.document_version_id
+        ),
         "revision": revision,
         "olds": list(news),
         "news": list(news.values()),

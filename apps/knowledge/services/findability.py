@@ -74,7 +74,9 @@ def make_findable(placement: Placement, drafts: Sequence[ChunkDraft], *, name: s
             document_id=placement.document_id,
             document_version_id=placement.document_version_id,
             title=placement.title or name,
-            edition=next_edition(placement),
+            edition=next_edition(
+                search_index_id=placement.search_index_id, document_version_id=placement.document_version_id
+            ),
             revision=revision,
         )
         end_document(search_index_id=placement.search_index_id, document_id=placement.document_id, revision=revision)
@@ -154,10 +156,8 @@ def _lock_sketched(chunk_ids: Sequence[UUID]) -> set[UUID]:
     return set(sketches.values_list("chunk_id", flat=True))
 
 
-def next_edition(placement: Placement) -> int:
+def next_edition(*, search_index_id: UUID, document_version_id: UUID) -> int:
     """The number of the next writing of a version in an index. Inside the caller's transaction."""
-    written = Chunk.objects.filter(
-        search_index_id=placement.search_index_id, document_version_id=placement.document_version_id
-    )
+    written = Chunk.objects.filter(search_index_id=search_index_id, document_version_id=document_version_id)
     last: int | None = written.aggregate(last=Max("edition"))["last"]
     return (last or 0) + 1

@@ -17,7 +17,7 @@ from django.db import connection
 from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from apps.knowledge.enums import ChunkOrigin, IndexState
+from apps.knowledge.enums import IndexState
 from apps.knowledge.indexes import get_index
 from apps.knowledge.ingest import limits
 from apps.knowledge.ingest.blocks import Unreadable
@@ -32,6 +32,7 @@ from apps.knowledge.models import (
     OriginalFile,
     SearchIndex,
 )
+from apps.knowledge.services.carrying import CHANGED_BY_HAND
 from apps.knowledge.services.copying import copy_document
 from apps.knowledge.services.findability import Placement, complete_vectors, make_findable
 from apps.knowledge.services.revisions import begin_revision
@@ -221,7 +222,7 @@ def _waiting(index: SearchIndex) -> list[_Waiting]:
 
 def _changed_by_hand() -> QuerySet[Chunk]:
     changed: QuerySet[Chunk] = Chunk.objects.filter(
-        ~Q(origin=ChunkOrigin.EXTRACTED) | Q(is_enabled=False),
+        CHANGED_BY_HAND,
         search_index=OuterRef("search_index"),
         document=OuterRef("document"),
         valid_to=None,
