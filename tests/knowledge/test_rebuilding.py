@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 
 from apps.knowledge import indexes, selectors
-from apps.knowledge.models import SearchIndex
+from apps.knowledge.models import OriginalFile, SearchIndex
 from apps.knowledge.services import chunks, rebuilding
 from apps.knowledge.services.snapshots import take_snapshot
 from parley.errors import Conflict, Invalid
@@ -117,6 +117,14 @@ def test_edited_documents_keep_their_cut_and_their_words(tenant_a: TenantWithKey
     assert [chunk.origin for chunk in kept] == ["edited", "added"]
     assert "44 euros" in _find(tenant_a, base, "What does the Team plan cost?")[0].text
     assert any("Ada" in passage.text for passage in _find(tenant_a, base, "discounts"))
+
+
+def test_a_document_whose_file_is_kept_no_longer_keeps_its_cut(tenant_a: TenantWithKey, base: Any) -> None:
+    with tenant_tx(tenant_a.tenant.id):
+        OriginalFile.objects.all().delete()
+    _run(tenant_a, _start(tenant_a, base))
+    assert _states(tenant_a, base) == {1: "retired", 2: "active"}
+    assert "40 euros" in _find(tenant_a, base, "What does the Team plan cost?")[0].text
 
 
 def test_only_one_is_built_at_a_time_and_it_can_be_cancelled(tenant_a: TenantWithKey, base: Any) -> None:

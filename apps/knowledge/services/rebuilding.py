@@ -175,20 +175,19 @@ def _place(index: SearchIndex, document: _Waiting, run: JobContext) -> None:
     placement = Placement(
         index.id, index.knowledge_base_id, document.document_id, document.document_version_id, document.title
     )
-    if document.is_kept_as_cut:
+    with tenant_tx():
+        content = (
+            OriginalFile.objects.filter(document_version_id=document.document_version_id)
+            .values_list("content", flat=True)
+            .first()
+        )
+    # A version whose file is kept no longer cannot be cut anew.
+    if document.is_kept_as_cut or content is None:
         with tenant_tx():
             revision = begin_revision(index.knowledge_base_id)
             _fence(index, run)
             copy_document(placement, from_index_id=_active_id(index), revision=revision)
     else:
-        with tenant_tx():
-            content = (
-                OriginalFile.objects.filter(document_version_id=document.document_version_id)
-                .values_list("content", flat=True)
-                .first()
-            )
-        if content is None:
-            return
         try:
             drafts = chunk(extract_safely(bytes(content), document.name), tokens=index.chunk_tokens)
         except Unreadable as problem:
