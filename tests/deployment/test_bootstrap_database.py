@@ -7,39 +7,43 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from django.core.management import CommandError, call_command
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 
 from parley.db.bootstrap import EXTENSIONS, ROLES
 from parley.db.management.commands.bootstrap_database import ADMIN_VARIABLE, ROLE_VARIABLES
 from parley.embedded.database_access import with_credentials
-from tests.services import TestServices
+from parley.embedded.throwaway import ThrowawayServices, start_throwaway_services
 
-# Roles belong to the server that all workers share: two bootstraps at once would get in each other's way.
+# One server for all of them: see `server`.
 pytestmark = pytest.mark.xdist_group("bootstrap")
 
 DATABASE = "bootstrapped"
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThrowawayServices]:
+    """A server of our own: roles belong to the whole server, and all other tests sign in as them."""
+    with start_throwaway_services(tmp_path_factory.mktemp("bootstrap")) as services:
+        yield services
+
+
 @pytest.fixture
-def addresses(test_services: TestServices, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
-    """Each role's address in its variable, with the passwords it has anyway (roles are server-wide)."""
-    urls = {}
-    for role, url in test_services.role_urls.items():
-        password = str(conninfo_to_dict(url)["password"])
-        urls[role] = with_credentials(url, role, password).rpartition("/")[0] + f"/{DATABASE}"
-        monkeypatch.setenv(ROLE_VARIABLES[role], urls[role])
+def addresses(server: ThrowawayServices, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """Each role's address in its variable."""
+    urls = server.role_urls(DATABASE)
+    for role, url in urls.items():
+        monkeypatch.setenv(ROLE_VARIABLES[role], url)
     yield urls
-    with psycopg.connect(test_services.admin_url, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
+    server.drop_database(DATABASE)
 
 
 def test_makes_roles_database_and_extensions_and_may_be_repeated(
-    addresses: dict[str, str], test_services: TestServices
+    addresses: dict[str, str], server: ThrowawayServices
 ) -> None:
     """T-01 for external servers: the roles that serve are neither superuser nor beyond row-level security."""
     for _ in range(2):
-        call_command("bootstrap_database", admin_url=test_services.admin_url)
-    with psycopg.connect(make_conninfo(test_services.admin_url, dbname=DATABASE)) as connection:
+        call_command("bootstrap_database", admin_url=server.admin_url)
+    with psycopg.connect(make_conninfo(server.admin_url, dbname=DATABASE)) as connection:
         installed = {name for (name,) in connection.execute("SELECT extname FROM pg_extension").fetchall()}
         roles = connection.execute(
             "SELECT rolname, rolsuper, rolcreaterole, rolcreatedb, rolbypassrls FROM pg_roles WHERE rolname = ANY(%s)",
@@ -54,8 +58,8 @@ def test_makes_roles_database_and_extensions_and_may_be_repeated(
     }
 
 
-def test_only_the_migrating_role_creates_tables(addresses: dict[str, str], test_services: TestServices) -> None:
-    call_command("bootstrap_database", admin_url=test_services.admin_url)
+def test_only_the_migrating_role_creates_tables(addresses: dict[str, str], server: ThrowawayServices) -> None:
+    call_command("bootstrap_database", admin_url=server.admin_url)
     with psycopg.connect(addresses["app_migrator"]) as connection:
         connection.execute("CREATE TABLE allowed (id int)")
     for role in ("app_rw", "app_platform", "app_backup"):
@@ -66,9 +70,9 @@ def test_only_the_migrating_role_creates_tables(addresses: dict[str, str], test_
             connection.execute("CREATE TABLE refused (id int)")
 
 
-def test_everybody_else_is_kept_out(addresses: dict[str, str], test_services: TestServices) -> None:
-    call_command("bootstrap_database", admin_url=test_services.admin_url)
-    with psycopg.connect(test_services.admin_url, autocommit=True) as connection:
+def test_everybody_else_is_kept_out(addresses: dict[str, str], server: ThrowawayServices) -> None:
+    call_command("bootstrap_database", admin_url=server.admin_url)
+    with psycopg.connect(server.admin_url, autocommit=True) as connection:
         connection.execute("CREATE ROLE stranger LOGIN PASSWORD 'stranger'")
         try:
             with pytest.raises(psycopg.OperationalError, match="permission denied for database"):

@@ -40,6 +40,7 @@ _TURN = """
 SELECT extract(epoch FROM started_at - created_at), extract(epoch FROM finished_at - started_at)
 FROM jobs_job WHERE subject_id = %s AND state = 'done'
 """
+_SPARED = "SELECT 1 FROM jobs_job WHERE state = 'running' AND (tries >= 3 OR group_id = %s)"
 _BEFORE_IT = """
 SELECT count(*) FROM jobs_job AS other JOIN jobs_job AS newcomer ON newcomer.subject_id = %s
 WHERE other.group_id = %s AND other.started_at BETWEEN newcomer.created_at AND newcomer.started_at
@@ -89,13 +90,13 @@ def hold_drill(
     other = globex.create("/knowledge-bases/", name="Desk")["id"]
     refused: dict[str, str] = {}
     half = len(uploads) // 2
-    with _killing(product, dice) as kills:
+    with _killing(product, dice, newcomers_base=other) as kills:
         _upload_all(acme, base, uploads[:half], refused)
         newcomer = globex.upload(other, "desk.md", b"# Desk\n\nThe desk stands by the window.", "text/markdown")
         _upload_all(acme, base, uploads[half:], refused)
         with redis.Redis.from_url(product.valkey_url) as store:
             store.flushdb()
-        _restart(product)
+        _restart(product, newcomers_base=other)
         until(lambda: product.execute(_OPEN, base) == [(0,)], within=60 + 3 * len(uploads), every=0.3)
     seconds = time.monotonic() - started
     globex.until_indexed(newcomer)
@@ -140,27 +141,31 @@ def _is_explained(each: DrillFile, ends: dict[str, tuple[str, str]], refused: di
     return status in ("failed", "400", "413") and sentence.endswith(".") and is_about_file
 
 
-def _restart(product: Product) -> None:
+def _restart(product: Product, *, newcomers_base: str) -> None:
     """The whole flaky worker dies and another takes its place."""
-    until(lambda: not _is_last_try(product), within=120, every=0.1)
+    until(lambda: not _is_spared(product, newcomers_base), within=120, every=0.1)
     product.kill(FLAKY)
     product.start_worker(FLAKY, with_beat=False)
 
 
-def _is_last_try(product: Product) -> bool:
-    """Whether a job runs that was killed twice: by the third time it counts as poison (C-05), however good it is."""
-    return bool(product.execute("SELECT 1 FROM jobs_job WHERE state = 'running' AND tries >= 3"))
+def _is_spared(product: Product, newcomers_base: str) -> bool:
+    """Whether a job runs that must not be killed now.
+
+    One that was killed twice counts as poison by the third time (C-05), however good it is. And a newcomer whose
+    worker dies waits for its lease, which says nothing about whose turn it was.
+    """
+    return bool(product.execute(_SPARED, newcomers_base))
 
 
 @contextmanager
-def _killing(product: Product, dice: random.Random) -> Iterator[list[float]]:
+def _killing(product: Product, dice: random.Random, *, newcomers_base: str) -> Iterator[list[float]]:
     """At random times the process that runs the flaky worker's jobs is killed; the list tells when."""
     stop = threading.Event()
     kills: list[float] = []
 
     def kill() -> None:
         while not stop.wait(dice.uniform(1.0, 5.0)):
-            if not _is_last_try(product) and product.kill_a_child(FLAKY):
+            if not _is_spared(product, newcomers_base) and product.kill_a_child(FLAKY):
                 kills.append(time.monotonic())
 
     thread = threading.Thread(target=kill)
