@@ -280,3 +280,11 @@ def test_every_chunk_has_a_number_of_its_own(shelf: Shelf) -> None:
         numbers = list(ChunkTerms.objects.order_by("number").values_list("number", flat=True))
         assert numbers == [0, 1, 2]
         assert Chunk.objects.count() == 3
+
+
+def test_an_accent_that_stands_alone_spoils_no_document(shelf: Shelf) -> None:
+    """Written apart from its letter, as in tables of characters, it vanishes with the accents and is still a word."""
+    table = "combining marks: \u0301 \u0308 and \u0327"
+    shelf.put(table, "something else")
+    assert shelf.find("combining") == [table]
+    assert shelf.find("\u0301") == [table]

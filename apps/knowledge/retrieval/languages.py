@@ -98,12 +98,17 @@ class WordForms:
 
 
 def word_forms(words: Iterable[str], languages: Iterable[str]) -> dict[str, WordForms]:
-    """What the languages make of each word, by word. One statement, on no tenant's rows."""
+    """What the languages make of each word, by word. One statement, on no tenant's rows.
+
+    An accent that stands alone would vanish with the accents, so it stays as it is: no form is empty.
+    """
     asked = [language for language in languages if language in LANGUAGES]
     with connection.cursor() as cursor:
         cursor.execute(_FORMS, [asked, asked, list(words)])
         return {
-            word: WordForms(written, tuple(stem for stem in stems if stem != written), bool(says_nothing))
+            word: WordForms(
+                written or word, tuple(stem for stem in stems if stem not in ("", written)), bool(says_nothing)
+            )
             for word, written, stems, says_nothing in cursor.fetchall()
         }
 
