@@ -4,16 +4,12 @@
 and takes an hour or two, most of it the shared graph that is only there to be compared with;
 `PARLEY_BENCH_SHARED=0` leaves that out). Sizes fall as 1/rank: the first tenant has a sixth, the last 1/1,176.
 
-Vectors are a mixture: texts about Python's library embedded by the product's own model are the subjects, each tenant
-has some of them, a document is a subject moved by the difference of two others, a chunk is its document moved once
-more. Words fall as 1/rank, too. Everything is measured as the restricted role, through the product's own search,
-without the embedding of the question.
+Vectors lie as those of texts do (`mixture`). Words fall as 1/rank, too. Everything is measured as the restricted
+role, through the product's own search, without the embedding of the question.
 """
 
 from __future__ import annotations
 
-import importlib
-import inspect
 import json
 import os
 import statistics
@@ -32,14 +28,20 @@ import numpy.typing as npt
 import psycopg
 
 from benchmarks.figures import Figure
+from benchmarks.mixture import (
+    CHUNKS_A_DOCUMENT,
+    DIMENSIONS,
+    HalfMatrix,
+    Matrix,
+    embedded_subjects,
+    question_near,
+    tenant_vectors,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 CHUNKS = int(os.environ.get("PARLEY_BENCH_CHUNKS", "40000"))
 HAS_SHARED = os.environ.get("PARLEY_BENCH_SHARED", "1") == "1"
 TENANTS = 200
-DIMENSIONS = 384
-SUBJECTS = 300
-CHUNKS_A_DOCUMENT = 30
 WORDS_A_CHUNK = 60
 VOCABULARY = 40_000
 QUESTIONS = 20
@@ -47,13 +49,6 @@ ROUNDS = 5
 LIMIT = 10
 MEMORY = {"shared_buffers": "4GB", "maintenance_work_mem": "2GB", "max_wal_size": "8GB", "work_mem": "16MB"}
 
-_DOCUMENTED = (
-    *("argparse", "asyncio", "collections", "csv", "datetime", "decimal", "email.message", "http.client", "inspect"),
-    *("json", "logging", "os", "pathlib", "random", "re", "sqlite3", "statistics", "string", "subprocess", "tarfile"),
-    *("threading", "typing", "unittest", "urllib.parse", "uuid", "zipfile"),
-)
-
-Matrix = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
 
 
@@ -132,7 +127,7 @@ class Owner:
     tenant_id: UUID
     base_id: UUID
     index_id: UUID
-    vectors: npt.NDArray[np.float16]
+    vectors: HalfMatrix
     words: Numbers
     chunk_ids: list[UUID] = field(default_factory=list)
 
@@ -182,39 +177,6 @@ def _size(admin: psycopg.Connection[Any], table: str) -> int:
     return int(row[0]) if row else 0
 
 
-def _subjects() -> Matrix:
-    """Embedded paragraphs of Python's own documentation strings: real directions of real texts."""
-    from parley.llm.local_embedder import embed_here
-
-    texts: list[str] = []
-    for name in _DOCUMENTED:
-        module = importlib.import_module(name)
-        described = [(key, inspect.getdoc(value) or "") for key, value in sorted(vars(module).items())]
-        texts += [f"{name} {key}: {text[:300]}" for key, text in described if len(text) > 100]
-    chosen = np.random.default_rng(0).permutation(len(texts))[:SUBJECTS]
-    return np.asarray(embed_here(tuple(texts[n] for n in chosen), is_bulk=True).vectors, dtype=np.float32)
-
-
-def _vectors(subjects: Matrix, seed: int, rows: int) -> npt.NDArray[np.float16]:
-    random = np.random.default_rng([7, seed])
-    own = subjects[random.integers(0, len(subjects), max(3, min(40, rows // 200 + 3)))]
-    made = np.empty((rows, DIMENSIONS), np.float16)
-    for start in range(0, rows, 300 * CHUNKS_A_DOCUMENT):
-        count = min(rows - start, 300 * CHUNKS_A_DOCUMENT)
-        documents = -(-count // CHUNKS_A_DOCUMENT)
-        centres = own[random.integers(0, len(own), documents)] + 0.6 * _moves(random, subjects, documents)
-        rest = np.repeat(centres, CHUNKS_A_DOCUMENT, axis=0)[:count] + 0.6 * _moves(random, subjects, count)
-        noisy = rest + (0.25 / DIMENSIONS**0.5) * random.standard_normal((count, DIMENSIONS), dtype=np.float32)
-        made[start : start + count] = noisy / np.linalg.norm(noisy, axis=1, keepdims=True)
-    return made
-
-
-def _moves(random: np.random.Generator, subjects: Matrix, count: int) -> Matrix:
-    size = len(subjects)
-    moved: Matrix = subjects[random.integers(0, size, count)] - subjects[random.integers(0, size, count)]
-    return moved
-
-
 def _word(number: int) -> str:
     """A made-up word of four letters and more, the same for the same number."""
     letters = ""
@@ -233,7 +195,7 @@ def _fill(admin: psycopg.Connection[Any]) -> list[Owner]:
     from apps.tenants.services.tenants import create_tenant
     from parley.tenancy import tenant_tx
 
-    subjects = _subjects()
+    subjects = embedded_subjects()
     _say("subjects embedded")
     shares = 1 / np.arange(1, TENANTS + 1)
     sizes = np.maximum(1, (shares / shares.sum() * CHUNKS).astype(int))
@@ -249,7 +211,7 @@ def _fill(admin: psycopg.Connection[Any]) -> list[Owner]:
             index_id = SearchIndex.objects.values_list("id", flat=True).get(knowledge_base=base)
         random = np.random.default_rng([8, number])
         words = random.choice(VOCABULARY, size=(rows, WORDS_A_CHUNK), p=chances)
-        owner = Owner(tenant.id, base.id, index_id, _vectors(subjects, number, rows), words)
+        owner = Owner(tenant.id, base.id, index_id, tenant_vectors(subjects, number, rows), words)
         _write(admin, owner)
         owners.append(owner)
     return owners
@@ -299,10 +261,10 @@ def _write(admin: psycopg.Connection[Any], owner: Owner) -> None:
         admin,
         "knowledge_chunk",
         "id, tenant_id, created_at, knowledge_base_id, document_id, document_version_id, search_index_id, edition, "
-        "ordinal, section, text, headings, location, token_count, origin, is_enabled, valid_from",
+        "ordinal, section, text, file_text, headings, location, token_count, origin, is_enabled, valid_from",
         (
             (owner.chunk_ids[n], tenant, now, owner.base_id, *documents[n // CHUNKS_A_DOCUMENT], index, 1,
-             n % CHUNKS_A_DOCUMENT, 0, text, "[]", "page 1", 80, "extracted", True, 1)
+             n % CHUNKS_A_DOCUMENT, 0, text, "", "[]", "page 1", 80, "extracted", True, 1)
             for n, text in enumerate(texts)
         ),
     )  # fmt: skip
@@ -365,11 +327,7 @@ def _questions(owner: Owner, number: int) -> list[tuple[str, str, Matrix]]:
     random = np.random.default_rng([9, number])
     asked = []
     for place in random.integers(0, len(owner.vectors), QUESTIONS):
-        one, other = random.integers(0, len(owner.vectors), 2)
-        moved = owner.vectors[place].astype(np.float32) + 0.5 * (
-            owner.vectors[one].astype(np.float32) - owner.vectors[other].astype(np.float32)
-        )
-        vector: Matrix = moved / np.linalg.norm(moved)
+        vector = question_near(owner.vectors, random, place)
         words = [*random.choice(owner.words[place], 5), *random.integers(0, 100, 2)]
         asked.append((" ".join(_word(int(word)) for word in words), halfvec_literal(vector.tolist()), vector))
     return asked
