@@ -94,6 +94,8 @@ class Source:
     is_curated: bool = False
     # In [0, 1]; compares across questions, as `score` does not.
     relevance: float | None = None
+    # The web page it stands on; empty for what was not fetched from one.
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,8 @@ class Citation(TenantOwned):
     document_id = models.UUIDField()
     title = models.CharField(max_length=500)
     location = models.CharField(max_length=500, blank=True)
+    # The web page it stood on; empty for what was not fetched from one.
+    url = models.CharField(max_length=2_000, blank=True)
     text = models.TextField()
     quote = models.TextField(blank=True)
 

@@ -78,6 +78,7 @@ def citation_dict(citation: Citation) -> dict[str, Any]:
         "document_id": str(citation.document_id),
         "title": citation.title,
         "location": citation.location,
+        "url": citation.url,
         "text": citation.text,
         "quote": citation.quote,
     }

@@ -70,6 +70,8 @@ class Passage:
     # An approved answer to this very question: it wins over everything else, and its text is the answer.
     is_curated: bool = False
     section: str = ""
+    # The web page it was fetched from; empty for what was uploaded, typed or pushed.
+    url: str = ""
 
     @property
     def reading(self) -> str:

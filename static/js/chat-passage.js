@@ -53,5 +53,12 @@ function sourceOf(chip, findView) {
     };
   }
   const source = answer && findView(answer)?.sources.get(Number(chip.dataset.cite));
-  return source ? { title: source.title, place: source.location, nodes: [document.createTextNode(source.text)] } : null;
+  return source ? { title: source.title, place: source.location, nodes: [document.createTextNode(source.text), ...pageLink(source)] } : null;
+}
+
+function pageLink({ url }) {
+  if (!/^https?:\/\//.test(url ?? "")) return [];
+  const link = document.createElement("a");
+  Object.assign(link, { className: "source-page", href: url, target: "_blank", rel: "noopener noreferrer nofollow", textContent: "Open the page" });
+  return [link];
 }

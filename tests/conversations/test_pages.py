@@ -125,6 +125,15 @@ def test_a_conversation_shows_its_passages_without_script(chat: Chat, client: Cl
     # Inside the details, not on it: that is what makes a browser open it for the link.
     assert re.search(rf'<details[^>]*>.*?<div class="source-text" id="source-{answer.id}-1"', page, re.DOTALL)
     assert "<mark>The Team plan includes 15 seats.</mark> Ask us for more." in page
+    assert "Open the page" not in page
+
+
+def test_a_passage_from_the_web_leads_to_its_page(chat: Chat, client: Client) -> None:
+    answer = _exchange(chat, user=chat.owner.owner)
+    with tenant_tx(chat.tenant_id):
+        cite(answer, 2, url="https://example.com/plans?a=1&b=2")
+    page = _get(client, f"{LIST}{answer.conversation_id}/")
+    assert 'href="https://example.com/plans?a=1&amp;b=2" target="_blank" rel="noopener noreferrer nofollow"' in page
     assert "data-composer" in page
     assert page.count('aria-current="page"') >= 1
     assert re.search(r'aria-current="page"[^>]*>(?:(?!</a>).)*Conversations', page, re.DOTALL)

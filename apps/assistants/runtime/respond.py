@@ -145,6 +145,7 @@ async def _retrieve(version: VersionSpec, query: str) -> list[Source]:
             headings=passage.headings,
             is_curated=passage.is_curated,
             relevance=passage.explanation.relevance if passage.explanation else None,
+            url=passage.url,
         )
         for number, passage in enumerate(passages, start=1)
     ]

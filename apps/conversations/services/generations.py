@@ -138,6 +138,7 @@ def _citations(generation: Generation, bound: Sequence[BoundCitation]) -> list[C
             document_id=citation.source.document_id,
             title=citation.source.title[:500],
             location=citation.source.location[:500],
+            url=citation.source.url,
             text=citation.source.text,
             quote=citation.quote or "",
         )

@@ -276,6 +276,7 @@ def _listed(event: Retrieved) -> list[dict[str, object]]:
             "number": source.number,
             "title": source.title,
             "location": source.location,
+            "url": source.url,
             "chunk_id": str(source.chunk_id),
             "document_id": str(source.document_id),
             "text": source.text,

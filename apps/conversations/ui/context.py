@@ -38,6 +38,7 @@ class ShownCitation:
     before: str
     quote: str
     after: str
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,4 +109,4 @@ def _shown_citation(citation: Citation) -> ShownCitation:
         before, quote, after = citation.text.partition(citation.quote)
     # A section that is called like its document says nothing.
     location = citation.location if citation.location != citation.title else ""
-    return ShownCitation(citation.marker, citation.title, location, before, quote, after)
+    return ShownCitation(citation.marker, citation.title, location, before, quote, after, citation.url)

@@ -147,6 +147,7 @@ class PassageBody(serializers.Serializer[Any]):
     text = serializers.CharField()
     score = serializers.FloatField()
     location = serializers.CharField()
+    url = serializers.CharField(help_text="The web page it was fetched from; empty for anything else.")
     headings = serializers.ListField(child=serializers.CharField())
     similarity = serializers.FloatField(allow_null=True)
 
@@ -259,6 +260,7 @@ def passage_body(passage: Passage) -> dict[str, Any]:
         "text": passage.text,
         "score": passage.score,
         "location": passage.location,
+        "url": passage.url,
         "headings": list(passage.headings),
         "similarity": passage.similarity,
     }

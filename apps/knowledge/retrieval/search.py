@@ -178,4 +178,5 @@ def _passage(chunk: Any, score: float, explanation: Explanation) -> Passage:
         similarity=explanation.similarity,
         matches_words=explanation.word_rank is not None,
         explanation=explanation,
+        url=chunk.document.url,
     )
