@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
 
 from apps.knowledge import selectors
 from apps.knowledge.enums import EntryKind
@@ -121,3 +123,18 @@ def test_a_table_is_imported_line_by_line(tenant_a: TenantWithKey, base: Any) ->
         assert entries.import_entries(knowledge_base_id=base.id, kind=EntryKind.FAQ, content=table).added == 0
         with pytest.raises(Invalid, match="first line must name"):
             entries.import_entries(knowledge_base_id=base.id, kind=EntryKind.FAQ, content=b"a,b\n1,2\n")
+
+
+def test_a_table_is_imported_over_the_api(client: Client, tenant_a: TenantWithKey, base: Any) -> None:
+    path = f"/api/v1/knowledge-bases/{base.id}/entries/import/"
+    table = SimpleUploadedFile("faq.csv", b"question,answer\nWhat is A?,It is A.\nWhat is B?,\n")
+    response = client.post(path, {"file": table, "kind": "curated"}, headers=tenant_a.headers)
+    assert response.status_code == 200
+    body = response.json()
+    assert body["added"] == 1
+    assert [problem["line"] for problem in body["problems"]] == [3]
+    with tenant_tx(tenant_a.tenant.id):
+        (entry,) = selectors.list_entries(knowledge_base_id=base.id, kind=EntryKind.CURATED)
+        assert entry.answer == "It is A."
+    large = SimpleUploadedFile("faq.csv", b"question,answer\n" + b"a,b\n" * 1_300_000)
+    assert client.post(path, {"file": large}, headers=tenant_a.headers).status_code == 413

@@ -158,7 +158,7 @@ def test_a_document_at_work_shows_stage_count_and_time_left_at_one_query_for_all
     document = add(tenant_a, base, "a.md", files.MARKDOWN)
     for number in range(5):
         add(tenant_a, base, f"{number}.txt", f"Text {number}".encode())
-    begun = timezone.now() - timedelta(seconds=20)
+    begun = timezone.now() - timedelta(minutes=20)
     running = {"state": "running", "lease_until": timezone.now(), "stage": "embedding", "stage_at": begun}
     set_job(tenant_a, document, **running, done_units=200, total_units=1000)
     with tenant_tx(tenant_a.tenant.id):
@@ -168,5 +168,9 @@ def test_a_document_at_work_shows_stage_count_and_time_left_at_one_query_for_all
     assert sum('FROM "jobs_job" ' in query["sql"] for query in captured.captured_queries) == 1
     assert "Embedding" in shown
     assert "200 of 1,000 chunks" in shown
-    assert re.search(r"about (79|8\d) s left", shown)
+    assert re.search(r"about 8\d min left", shown)
     assert "200 of 1,000 chunks" in _text(editor.get(f"{_home(tenant_a)}documents/{document.id}/"))
+    status, told = _call(tenant_a, "get", f"/documents/{document.id}/")
+    assert status == 200
+    assert (told["indexing"]["done"], told["indexing"]["total"], told["indexing"]["is_paused"]) == (200, 1000, False)
+    assert 80 * 60 <= told["indexing"]["seconds_left"] < 90 * 60

@@ -1,5 +1,6 @@
 """What the API accepts and shows of knowledge; names and shapes as contract.md fixes them."""
 
+from dataclasses import asdict
 from typing import Any
 
 from drf_spectacular.utils import PolymorphicProxySerializer
@@ -7,6 +8,7 @@ from rest_framework import serializers
 
 from apps.knowledge.contracts import MAX_SEARCH_RESULTS, Passage
 from apps.knowledge.enums import EntryKind
+from apps.knowledge.indexing_progress import find_indexing_progress
 from apps.knowledge.ingest.question_answer import MAX_ANSWER_CHARS, MAX_PHRASINGS, MAX_QUESTION_CHARS
 from apps.knowledge.models import Chunk, Document, Entry, KnowledgeBase
 from apps.knowledge.retrieval.languages import CHOICES
@@ -14,6 +16,7 @@ from apps.knowledge.retrieval.words import MAX_QUERY_CHARS
 from apps.knowledge.services.archives import AddedArchive
 from apps.knowledge.services.bulk import ItemResult
 from apps.knowledge.services.documents import erase_after
+from apps.knowledge.services.entries import ImportResult
 from apps.knowledge.services.external import MAX_EXTERNAL_ID
 
 
@@ -119,6 +122,21 @@ class DocumentBody(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
     indexed_at = serializers.DateTimeField(allow_null=True)
+
+
+class IndexingBody(serializers.Serializer[Any]):
+    """How far the running stage is."""
+
+    done = serializers.IntegerField(help_text="Chunks of this stage; 0 of 0 where it has nothing to count.")
+    total = serializers.IntegerField()
+    seconds_left = serializers.FloatField(allow_null=True, help_text="An estimate; null while it would be a guess.")
+    is_paused = serializers.BooleanField()
+
+
+class DocumentStateBody(DocumentBody):
+    """A document and how far its indexing is."""
+
+    indexing = IndexingBody(allow_null=True, help_text="Null when nothing runs or waits.")
 
 
 class SkippedFile(serializers.Serializer[Any]):
@@ -243,6 +261,20 @@ def document_body(document: Document) -> dict[str, Any]:
     }
 
 
+def document_state_body(document: Document) -> dict[str, Any]:
+    """A document with the progress of its job."""
+    progress = find_indexing_progress([document]).get(document.id)
+    return document_body(document) | {"indexing": asdict(progress) if progress else None}
+
+
+def entry_import_body(result: ImportResult) -> dict[str, Any]:
+    """How many lines were added, and why the others were not."""
+    return {
+        "added": result.added,
+        "problems": [{"line": number, "reason": sentence} for number, sentence in result.problems],
+    }
+
+
 def archive_body(added: AddedArchive) -> dict[str, Any]:
     """The documents of an archive and what was left out of it."""
     return {
@@ -308,6 +340,27 @@ class NewEntry(serializers.Serializer[Any]):
         child=serializers.CharField(max_length=MAX_QUESTION_CHARS), required=False, max_length=MAX_PHRASINGS
     )
     answer = serializers.CharField(max_length=MAX_ANSWER_CHARS)
+
+
+class NewEntries(serializers.Serializer[Any]):
+    """A table of questions and answers (multipart)."""
+
+    kind = serializers.ChoiceField(choices=EntryKind.choices, default=EntryKind.FAQ.value)
+    file = serializers.FileField(help_text="CSV with the columns question, answer and, if any, phrasings apart by |.")
+
+
+class UnusableLine(serializers.Serializer[Any]):
+    """A line of the table that was not added."""
+
+    line = serializers.IntegerField()
+    reason = serializers.CharField()
+
+
+class EntryImportBody(serializers.Serializer[Any]):
+    """What became of a table."""
+
+    added = serializers.IntegerField()
+    problems = UnusableLine(many=True)
 
 
 class EntryChange(serializers.Serializer[Any]):

@@ -43,6 +43,20 @@ class EntryList(TenantAPIView):
         return Response(bodies.entry_body(entry), status=status.HTTP_201_CREATED)
 
 
+class EntryImport(TenantAPIView):
+    """Add the lines of a CSV file with the columns “question”, “answer” and, if any, “phrasings” apart by |."""
+
+    access = {"POST": "knowledge.edit"}
+
+    @extend_schema(request=bodies.NewEntries, responses=bodies.EntryImportBody)
+    def post(self, request: Request, knowledge_base_id: UUID) -> Response:
+        base = selectors.get_knowledge_base(knowledge_base_id)
+        fields = parse_body(bodies.NewEntries, request)
+        kind = EntryKind(fields["kind"])
+        result = entries.import_entries(knowledge_base_id=base.id, kind=kind, content=fields["file"].read())
+        return Response(bodies.entry_import_body(result))
+
+
 class EntryDetail(TenantAPIView):
     """One entry."""
 

@@ -27,6 +27,7 @@ urlpatterns = [
     path("sources/<uuid:source_id>/runs/", sources.SourceRunList.as_view()),
     path("sources/<uuid:source_id>/cancel/", sources.SourceCancel.as_view()),
     path("knowledge-bases/<uuid:knowledge_base_id>/entries/", entries.EntryList.as_view()),
+    path("knowledge-bases/<uuid:knowledge_base_id>/entries/import/", entries.EntryImport.as_view()),
     path("entries/<uuid:entry_id>/", entries.EntryDetail.as_view()),
     path("entries/<uuid:entry_id>/approval/", entries.EntryApproval.as_view()),
     path("knowledge-bases/<uuid:knowledge_base_id>/documents/bulk/", bulk.DocumentBulk.as_view()),

@@ -191,9 +191,9 @@ class DocumentDetail(TenantAPIView):
 
     access = {"GET": "knowledge.view", "DELETE": "knowledge.edit"}
 
-    @extend_schema(responses=bodies.DocumentBody)
+    @extend_schema(responses=bodies.DocumentStateBody)
     def get(self, request: Request, document_id: UUID) -> Response:
-        return Response(bodies.document_body(selectors.get_document(document_id)))
+        return Response(bodies.document_state_body(selectors.get_document(document_id)))
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, document_id: UUID) -> Response:

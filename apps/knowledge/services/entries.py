@@ -16,12 +16,13 @@ from apps.knowledge.models import Document, Entry, EntryPhrasing
 from apps.knowledge.selectors import get_entry, get_knowledge_base
 from apps.knowledge.services.documents import add_document, delete_document
 from apps.tenants.services.audit import record
-from parley.errors import Conflict, Invalid
+from parley.errors import Conflict, Invalid, TooLarge
 from parley.jobs.submit import submit
 from parley.tenancy import tenant_tx
 from parley.web.actors import current_actor
 
 _NAME_CHARS = 200
+_MAX_IMPORT_BYTES = 5_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +116,10 @@ def delete_entry(*, entry_id: UUID) -> None:
 def import_entries(*, knowledge_base_id: UUID, kind: EntryKind, content: bytes) -> ImportResult:
     """Add every usable line of a CSV file; the others are told by number. Safe to repeat: known questions stay.
 
-    Raises `NotFound`, and `Invalid` for a file that is no such table.
+    Raises `NotFound`, `TooLarge`, and `Invalid` for a file that is no such table.
     """
+    if len(content) > _MAX_IMPORT_BYTES:
+        raise TooLarge("Choose a CSV file of 5 MB at most.")
     added = 0
     problems: list[tuple[int, str]] = []
     try:

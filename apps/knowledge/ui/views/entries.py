@@ -21,7 +21,6 @@ from parley.web.access import TenantRequest, tenant_page
 from parley.web.forms import add_problem
 
 _PER_PAGE = 50
-_MAX_IMPORT_BYTES = 5_000_000
 _MAX_REASONS = 10
 
 
@@ -99,8 +98,8 @@ def entry_import(request: TenantRequest, base_id: UUID, kind: str) -> HttpRespon
     """Add the lines of a CSV file; those that cannot be used are named with their number."""
     base, of_kind = selectors.get_knowledge_base(base_id), _kind(kind)
     upload = request.FILES.get("file")
-    if upload is None or (upload.size or 0) > _MAX_IMPORT_BYTES:
-        messages.error(request, "Choose a CSV file of 5 MB at most.")
+    if upload is None:
+        messages.error(request, "Choose a CSV file.")
         return _to_list(request, base.id, of_kind)
     try:
         result = entries.import_entries(knowledge_base_id=base.id, kind=of_kind, content=upload.read())
