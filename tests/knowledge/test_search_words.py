@@ -13,6 +13,7 @@ from apps.knowledge.ingest.chunk import ChunkDraft
 from apps.knowledge.models import Chunk, ChunkTerms, Document, DocumentVersion, SearchIndex, WordPostings, WordSegment
 from apps.knowledge.retrieval import words
 from apps.knowledge.retrieval.languages import detect_language
+from apps.knowledge.retrieval.reading import Reader
 from apps.knowledge.retrieval.region import Region
 from apps.knowledge.retrieval.tokenizing import tokenize
 from apps.knowledge.retrieval.typos import corrections, edit_distance
@@ -288,3 +289,28 @@ def test_an_accent_that_stands_alone_spoils_no_document(shelf: Shelf) -> None:
     shelf.put(table, "something else")
     assert shelf.find("combining") == [table]
     assert shelf.find("\u0301") == [table]
+
+
+def test_a_document_in_another_language_makes_no_stop_word_tell_something(shelf: Shelf) -> None:
+    """ "What" and "does" are words of the question's language, whichever others the base is written in."""
+    shelf.put(ENGLISH)
+    shelf.put(FRENCH)
+    with tenant_tx(shelf.owner.tenant.id):
+        tokens = list(tokenize("What does the refund do for us?"))
+        asked = Reader(tokens, ["english", "french"]).query_words(tokens, 16)
+    assert [word.text for word in asked] == ["refund", "us"]
+
+
+PROGRAM = (
+    "fn refunds(de: u8, amount: u8) -> u8 { let paid = refund_of(amount, de); log(paid, amount); return paid } " * 4
+)
+
+
+def test_a_program_takes_the_main_language_of_its_base(shelf: Shelf) -> None:
+    """Names and remarks of programs are met by their stems, and the few words like French ones say nothing."""
+    shelf.put(ENGLISH)
+    shelf.put(PROGRAM)
+    with tenant_tx(shelf.owner.tenant.id):
+        languages = {language for row in WordSegment.objects.all() for language in row.languages}
+    assert languages == {"english"}
+    assert PROGRAM in shelf.find("refunding")

@@ -69,7 +69,8 @@ _BY_SCRIPT = {
     "TAMIL": "tamil",
 }
 _SAMPLE_WORDS = 400
-# Of running prose, a third to a half are such words; a list of part numbers has none.
+# Of running prose, a third to a half are such words; of program text with remarks, a tenth; of part numbers, none.
+PROSE_SHARE = 0.2
 _LEAST_SHARE = 0.08
 
 _STOP_WORDS = """
@@ -82,19 +83,19 @@ _FORMS = """
 SELECT word, unaccent(word),
        ARRAY(SELECT DISTINCT unaccent(stem) FROM unnest(%s::text[]) AS language,
                     unnest(ts_lexize((language || '_stem')::regdictionary, word)) AS stem),
-       (SELECT bool_and(ts_lexize((language || '_stem')::regdictionary, word) = '{}')
-        FROM unnest(%s::text[]) AS language)
+       ARRAY(SELECT language FROM unnest(%s::text[]) AS language
+             WHERE ts_lexize((language || '_stem')::regdictionary, word) = '{}')
 FROM unnest(%s::text[]) AS word
 """
 
 
 @dataclass(frozen=True, slots=True)
 class WordForms:
-    """A word without accents, its stems (one for each language that has another), and whether it says nothing."""
+    """A word without accents, its stems (one for each language that has another), and where it says nothing."""
 
     written: str
     stems: tuple[str, ...]
-    is_stop_word: bool
+    stop_word_in: frozenset[str]
 
 
 def word_forms(words: Iterable[str], languages: Iterable[str]) -> dict[str, WordForms]:
@@ -107,16 +108,16 @@ def word_forms(words: Iterable[str], languages: Iterable[str]) -> dict[str, Word
         cursor.execute(_FORMS, [asked, asked, list(words)])
         return {
             word: WordForms(
-                written or word, tuple(stem for stem in stems if stem not in ("", written)), bool(says_nothing)
+                written or word, tuple(stem for stem in stems if stem not in ("", written)), frozenset(stop_word_in)
             )
-            for word, written, stems, says_nothing in cursor.fetchall()
+            for word, written, stems, stop_word_in in cursor.fetchall()
         }
 
 
-def detect_language(words: Sequence[str]) -> str:
+def detect_language(words: Sequence[str], *, least_share: float = _LEAST_SHARE) -> str:
     """The language of a document's words (lower case, in order): the one most of whose stop words are among them.
 
-    `SIMPLE` when none stands out, as in tables, code, and scripts without a dictionary.
+    `SIMPLE` when they make up less than `least_share`, as in tables, and for scripts without a dictionary.
     """
     sample = Counter(words[:_SAMPLE_WORDS])
     if not sample:
@@ -132,7 +133,7 @@ def detect_language(words: Sequence[str]) -> str:
     if not counted:
         return SIMPLE
     language, most = max(counted.items(), key=lambda item: (item[1], item[0] == "english"))
-    return language if most >= _LEAST_SHARE * sample.total() else SIMPLE
+    return language if most >= least_share * sample.total() else SIMPLE
 
 
 def _script(sample: Counter[str]) -> str:

@@ -52,10 +52,23 @@ class Reader:
     def query_words(self, tokens: Sequence[Token], limit: int) -> list[QueryWord]:
         """What a question looks for. Words that say nothing only if there are no others."""
         unique = list(dict.fromkeys(tokens))
-        telling = [token for token in unique if token.is_code or not self._forms[token.text].is_stop_word]
-        return [self._query_word(token) for token in (telling or unique)[:limit]]
+        spoken = self._spoken(unique)
+        telling = [token for token in unique if token.is_code or not self._says_nothing(token.text, spoken)]
+        return [self._query_word(token, spoken) for token in (telling or unique)[:limit]]
 
-    def _query_word(self, token: Token) -> QueryWord:
+    def _spoken(self, tokens: Sequence[Token]) -> frozenset[str]:
+        """The language of the question: the one, or several alike, that takes most of its words for stop words.
+
+        A base may be written in others, too, in which a "what" or a "does" would be a rare and telling word.
+        """
+        counted = Counter(language for token in tokens for language in self._forms[token.text].stop_word_in)
+        most = max(counted.values(), default=0)
+        return frozenset(language for language, count in counted.items() if count == most)
+
+    def _says_nothing(self, word: str, spoken: frozenset[str]) -> bool:
+        return bool(spoken) and spoken <= self._forms[word].stop_word_in
+
+    def _query_word(self, token: Token, spoken: frozenset[str]) -> QueryWord:
         forms = self._forms[token.text]
         if not token.is_code:
             return QueryWord(forms.written, _of_word(forms))
@@ -64,7 +77,7 @@ class Reader:
             terms.setdefault(self._forms[token.joined].written, _JOINED)
         for part in token.parts:
             part_forms = self._forms[part]
-            if not part_forms.is_stop_word:
+            if not self._says_nothing(part, spoken):
                 for term, share in _of_word(part_forms).items():
                     terms.setdefault(term, share * _PART)
         return QueryWord(forms.written, terms)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from django.db import connection
 
-from apps.knowledge.retrieval.languages import AUTO, SIMPLE, detect_language
+from apps.knowledge.retrieval.languages import AUTO, PROSE_SHARE, SIMPLE, detect_language
 from apps.knowledge.retrieval.postings import (
     BLOCK_SIZE,
     HEADING_FREQUENCY,
@@ -54,7 +54,8 @@ FROM unnest(%(ids)s::uuid[], %(buckets)s::int[], %(words)s::text[], %(counts)s::
 """
 _MAIN_LANGUAGE = """
 SELECT language FROM knowledge_wordsegment, unnest(languages) AS language
-WHERE tenant_id = %s AND search_index_id = %s GROUP BY language ORDER BY sum(chunk_count) DESC, language LIMIT 1
+WHERE tenant_id = %s AND search_index_id = %s AND language <> %s
+GROUP BY language ORDER BY sum(chunk_count) DESC, language LIMIT 1
 """
 
 
@@ -96,19 +97,19 @@ def _take_numbers(search_index_id: UUID, count: int) -> tuple[int, str]:
 
 
 def _language(search_index_id: UUID, setting: str, words: list[str]) -> str:
-    """The base's language, or the document's own; a few words alone are taken for the index's main language."""
+    """The base's language, or the document's own where that is sure, or else the main one of the index.
+
+    Few words, tables and programs betray their language by chance only, and a wrong one costs their stems.
+    """
     if setting != AUTO:
         return setting
-    found = detect_language(words)
-    if found != SIMPLE or len(words) > _ENOUGH_WORDS:
+    found = detect_language(words, least_share=PROSE_SHARE)
+    if found != SIMPLE:
         return found
     with connection.cursor() as cursor:
-        cursor.execute(_MAIN_LANGUAGE, [require_tenant_id(), search_index_id])
+        cursor.execute(_MAIN_LANGUAGE, [require_tenant_id(), search_index_id, SIMPLE])
         row = cursor.fetchone()
-    return row[0] if row else SIMPLE
-
-
-_ENOUGH_WORDS = 50
+    return row[0] if row else detect_language(words)
 
 
 def _insert_terms(first: int, chunk_ids: Sequence[UUID]) -> None:
