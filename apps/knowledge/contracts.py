@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 MAX_SEARCH_RESULTS = 50
 MIN_CANDIDATES, MAX_CANDIDATES = 10, 200
 MAX_SECTION_TOKENS = 2_000
+# As so many one may ask.
+MAX_ASKED_TAGS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """As whom a search asks. Documents without access tags are for everybody; others for who has one of their tags.
+
+    `metadata_filter` narrows it further, in the language of `retrieval.metadata_filter`. Whoever looks after the
+    documents themselves `reads_everything`.
+    """
+
+    access_tags: tuple[str, ...] = ()
+    metadata_filter: Mapping[str, Any] | None = None
+    reads_everything: bool = False
+
+
+PUBLIC = Audience()
+EDITORS = Audience(reads_everything=True)
 
 
 @dataclass(frozen=True, slots=True)

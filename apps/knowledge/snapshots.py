@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from apps.knowledge.contracts import Passage
+from apps.knowledge.contracts import EDITORS, Passage
 from apps.knowledge.enums import IndexState
 from apps.knowledge.models import Chunk, SearchIndex, Snapshot
 from apps.knowledge.retrieval.search import search
@@ -95,10 +95,14 @@ def compare_questions(snapshot: Snapshot, questions: Sequence[str]) -> list[Ques
             question,
             then=tuple(
                 search(
-                    knowledge_base_ids=[base_id], query=question, limit=_COMPARED_RESULTS, snapshot_ids=[snapshot.id]
+                    knowledge_base_ids=[base_id],
+                    query=question,
+                    limit=_COMPARED_RESULTS,
+                    snapshot_ids=[snapshot.id],
+                    audience=EDITORS,
                 )
             ),
-            now=tuple(search(knowledge_base_ids=[base_id], query=question, limit=_COMPARED_RESULTS)),
+            now=tuple(search(knowledge_base_ids=[base_id], query=question, limit=_COMPARED_RESULTS, audience=EDITORS)),
         )
         for question in asked
     ]

@@ -3,21 +3,51 @@
 from dataclasses import asdict
 from typing import Any
 
-from drf_spectacular.utils import PolymorphicProxySerializer
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
 from rest_framework import serializers
 
-from apps.knowledge.contracts import MAX_SEARCH_RESULTS, Passage
+from apps.knowledge.contracts import MAX_ASKED_TAGS, MAX_SEARCH_RESULTS, Passage
 from apps.knowledge.enums import EntryKind
 from apps.knowledge.indexing_progress import find_indexing_progress
 from apps.knowledge.ingest.question_answer import MAX_ANSWER_CHARS, MAX_PHRASINGS, MAX_QUESTION_CHARS
 from apps.knowledge.models import Chunk, Document, Entry, KnowledgeBase
+from apps.knowledge.models.document import MAX_TAG_CHARS
 from apps.knowledge.retrieval.languages import CHOICES
 from apps.knowledge.retrieval.words import MAX_QUERY_CHARS
 from apps.knowledge.services.archives import AddedArchive
 from apps.knowledge.services.bulk import ItemResult
 from apps.knowledge.services.documents import erase_after
 from apps.knowledge.services.entries import ImportResult
-from apps.knowledge.services.external import MAX_EXTERNAL_ID
+from apps.knowledge.services.external import MAX_EXTERNAL_ID, MAX_TAGS
+
+_TAGS_HELP = "Who may be answered from it: whoever has one of these. Without any, everybody who may ask the base."
+_FILTER_HELP = (
+    'What the metadata must be: {"field": "year", "gte": 2024} with eq, in, exists, or gt, gte, lt, lte (numbers, '
+    'ISO dates); {"and": [...]}, {"or": [...]} and {"not": {...}} combine. Of a list one item must fit.'
+)
+
+
+def _tags_field() -> serializers.ListField:
+    child = serializers.CharField(max_length=MAX_TAG_CHARS)
+    return serializers.ListField(child=child, required=False, max_length=MAX_TAGS, help_text=_TAGS_HELP)
+
+
+@extend_schema_field(OpenApiTypes.OBJECT)
+class MetadataField(serializers.JSONField):
+    """An object of names and values; its fields are checked by the service."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """The object, out of a text when it came with a form."""
+        value = super().to_internal_value(data)
+        if not isinstance(value, dict):
+            raise serializers.ValidationError("Metadata must be an object of names and values.")
+        return value
+
+
+@extend_schema_field(OpenApiTypes.OBJECT)
+class FilterField(serializers.JSONField):
+    """A filter as an object; the search reads it."""
 
 
 class NewKnowledgeBase(serializers.Serializer[Any]):
@@ -44,13 +74,15 @@ class NewDocument(serializers.Serializer[Any]):
     text = serializers.CharField(required=False, trim_whitespace=False, max_length=5_000_000)
     url = serializers.CharField(max_length=2000, required=False)
     external_id = serializers.CharField(max_length=MAX_EXTERNAL_ID, required=False)
-    metadata = serializers.JSONField(required=False)
+    metadata = MetadataField(required=False)
+    access_tags = _tags_field()
 
-    def validate_metadata(self, value: Any) -> dict[str, Any]:
-        """An object; its fields are checked by the service."""
-        if not isinstance(value, dict):
-            raise serializers.ValidationError("Metadata must be an object of names and values.")
-        return value
+
+class DocumentChange(serializers.Serializer[Any]):
+    """Other metadata or access tags; what is left out stays. The next search counts with them."""
+
+    metadata = MetadataField(required=False)
+    access_tags = _tags_field()
 
 
 class SearchQuestion(serializers.Serializer[Any]):
@@ -58,6 +90,13 @@ class SearchQuestion(serializers.Serializer[Any]):
 
     query = serializers.CharField(max_length=MAX_QUERY_CHARS)
     limit = serializers.IntegerField(required=False, default=8, min_value=1, max_value=MAX_SEARCH_RESULTS)
+    access_tags = serializers.ListField(
+        child=serializers.CharField(max_length=MAX_TAG_CHARS),
+        required=False,
+        max_length=MAX_ASKED_TAGS,
+        help_text="As whom to ask; without any only documents without tags are found. Takes the permission to edit.",
+    )
+    filter = FilterField(required=False, allow_null=True, help_text=_FILTER_HELP)
 
 
 class RetrievalSettingsChange(serializers.Serializer[Any]):
@@ -110,6 +149,7 @@ class DocumentBody(serializers.Serializer[Any]):
     url = serializers.CharField()
     source_id = serializers.UUIDField(allow_null=True)
     metadata = serializers.DictField()
+    access_tags = serializers.ListField(child=serializers.CharField(), help_text=_TAGS_HELP)
     media_type = serializers.CharField()
     size_bytes = serializers.IntegerField()
     version = serializers.IntegerField()
@@ -246,6 +286,7 @@ def document_body(document: Document) -> dict[str, Any]:
         "url": document.url,
         "source_id": document.source_id and str(document.source_id),
         "metadata": document.metadata,
+        "access_tags": document.access_tags,
         "media_type": document.media_type,
         "size_bytes": document.size_bytes,
         "version": document.version_number,
@@ -340,6 +381,8 @@ class NewEntry(serializers.Serializer[Any]):
         child=serializers.CharField(max_length=MAX_QUESTION_CHARS), required=False, max_length=MAX_PHRASINGS
     )
     answer = serializers.CharField(max_length=MAX_ANSWER_CHARS)
+    metadata = MetadataField(required=False)
+    access_tags = _tags_field()
 
 
 class NewEntries(serializers.Serializer[Any]):
@@ -364,13 +407,15 @@ class EntryImportBody(serializers.Serializer[Any]):
 
 
 class EntryChange(serializers.Serializer[Any]):
-    """Other words; what is left out stays. A curated answer is a draft again."""
+    """Other words; what is left out stays. A curated answer is a draft again, but not for metadata or tags."""
 
     question = serializers.CharField(max_length=MAX_QUESTION_CHARS, required=False)
     phrasings = serializers.ListField(
         child=serializers.CharField(max_length=MAX_QUESTION_CHARS), required=False, max_length=MAX_PHRASINGS
     )
     answer = serializers.CharField(max_length=MAX_ANSWER_CHARS, required=False)
+    metadata = MetadataField(required=False)
+    access_tags = _tags_field()
 
 
 class EntryBody(serializers.Serializer[Any]):
@@ -382,6 +427,8 @@ class EntryBody(serializers.Serializer[Any]):
     question = serializers.CharField()
     phrasings = serializers.ListField(child=serializers.CharField())
     answer = serializers.CharField()
+    metadata = serializers.DictField()
+    access_tags = serializers.ListField(child=serializers.CharField(), help_text=_TAGS_HELP)
     document_id = serializers.UUIDField(allow_null=True, help_text="Where its words are indexed; null for a draft.")
     approved_at = serializers.DateTimeField(allow_null=True)
     approved_by = serializers.CharField(help_text="Empty for a draft and for what a key approved.")
@@ -398,6 +445,8 @@ def entry_body(entry: Entry) -> dict[str, Any]:
         "question": entry.question,
         "phrasings": entry.phrasings,
         "answer": entry.answer,
+        "metadata": entry.metadata,
+        "access_tags": entry.access_tags,
         "document_id": str(entry.document_id) if entry.document_id else None,
         "approved_at": entry.approved_at,
         "approved_by": str(entry.approved_by or ""),
@@ -413,6 +462,7 @@ class BulkText(serializers.Serializer[Any]):
     title = serializers.CharField(max_length=300)
     text = serializers.CharField(trim_whitespace=False, max_length=1_000_000)
     metadata = serializers.DictField(required=False)
+    access_tags = _tags_field()
 
 
 class BulkChange(serializers.Serializer[Any]):

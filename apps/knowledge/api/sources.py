@@ -11,8 +11,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.knowledge import selectors
+from apps.knowledge.api.bodies import MetadataField
 from apps.knowledge.models import Source, SourceRun
+from apps.knowledge.models.document import MAX_TAG_CHARS
 from apps.knowledge.services import sources
+from apps.knowledge.services.external import MAX_TAGS
 from apps.knowledge.services.source_settings import MAX_DELAY_SECONDS, MAX_DEPTH, MAX_PAGES, SourceSettings
 from apps.knowledge.source_enums import SourceKind, SourceSchedule
 from parley.web.api import TenantAPIView, paginate, parse_body
@@ -29,6 +32,7 @@ _SHOWN = (
     "delay_seconds",
     "schedule",
     "metadata",
+    "access_tags",
     "next_run_at",
     "created_at",
     "updated_at",
@@ -47,13 +51,13 @@ class SourceChange(serializers.Serializer[Any]):
     obeys_robots = serializers.BooleanField(required=False)
     delay_seconds = serializers.FloatField(min_value=0, max_value=MAX_DELAY_SECONDS, required=False)
     schedule = serializers.ChoiceField(choices=SourceSchedule.choices, required=False)
-    metadata = serializers.JSONField(required=False)
-
-    def validate_metadata(self, value: Any) -> dict[str, Any]:
-        """An object; its fields are checked by the service."""
-        if not isinstance(value, dict):
-            raise serializers.ValidationError("Metadata must be an object of names and values.")
-        return value
+    metadata = MetadataField(required=False)
+    access_tags = serializers.ListField(
+        child=serializers.CharField(max_length=MAX_TAG_CHARS),
+        required=False,
+        max_length=MAX_TAGS,
+        help_text="What its pages begin with. A change counts for its pages at once.",
+    )
 
 
 class NewSource(SourceChange):
@@ -99,6 +103,7 @@ class SourceBody(serializers.Serializer[Any]):
     delay_seconds = serializers.FloatField()
     schedule = serializers.CharField()
     metadata = serializers.DictField()
+    access_tags = serializers.ListField(child=serializers.CharField())
     next_run_at = serializers.DateTimeField(allow_null=True)
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()

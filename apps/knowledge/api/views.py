@@ -13,6 +13,7 @@ from rest_framework.response import Response
 
 from apps.knowledge import selectors
 from apps.knowledge.api import bodies
+from apps.knowledge.contracts import MAX_ASKED_TAGS, Audience
 from apps.knowledge.ingest import limits
 from apps.knowledge.ingest.bundle import is_bundle
 from apps.knowledge.ingest.sniff import too_large_sentence
@@ -26,6 +27,8 @@ from apps.knowledge.services import (
     page_adding,
     retrieval_settings,
 )
+from apps.knowledge.services.describing import describe_document
+from apps.knowledge.services.external import checked_access_tags
 from parley.errors import Invalid, NotFound, TooLarge
 from parley.tenancy import tenant_tx
 from parley.web.api import TenantAPIView, paginate, parse_body
@@ -140,12 +143,10 @@ class DocumentList(TenantAPIView):
     def _add_page(self, fields: dict[str, Any], knowledge_base_id: UUID) -> Document:
         if "external_id" in fields:
             raise Invalid(_NAMED_BY_ADDRESS, errors={"external_id": [_NAMED_BY_ADDRESS]})
-        return page_adding.add_page(
-            knowledge_base_id=knowledge_base_id, address=fields["url"], metadata=fields.get("metadata")
-        )
+        return page_adding.add_page(knowledge_base_id=knowledge_base_id, address=fields["url"], **_described(fields))
 
     def _add(self, fields: dict[str, Any], knowledge_base_id: UUID) -> Document | archives.AddedArchive:
-        named = {key: fields[key] for key in ("external_id", "metadata") if key in fields}
+        named = {key: fields[key] for key in ("external_id", "metadata", "access_tags") if key in fields}
         upload = fields.get("file")
         if upload is None and not {"title", "text"} <= fields.keys():
             raise Invalid("Send a “file” (multipart), or a “title” and a “text” (JSON).")
@@ -170,8 +171,12 @@ class DocumentList(TenantAPIView):
         )
 
 
+def _described(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: fields.get(name) for name in ("metadata", "access_tags")}
+
+
 class KnowledgeBaseSearch(TenantAPIView):
-    """The passages that fit a question, as an assistant would get them."""
+    """The passages that fit a question, as an assistant with these access tags and this filter would get them."""
 
     access = {"POST": "knowledge.view"}
     # The question is embedded first; no transaction is held open meanwhile.
@@ -182,18 +187,28 @@ class KnowledgeBaseSearch(TenantAPIView):
         with tenant_tx():
             base = selectors.get_knowledge_base(knowledge_base_id)
         question = parse_body(bodies.SearchQuestion, request)
-        found = selectors.search(knowledge_base_ids=[base.id], **question)
+        tags = checked_access_tags(question.pop("access_tags", ()), most=MAX_ASKED_TAGS) or []
+        if tags:
+            self.actor.require("knowledge.edit")
+        audience = Audience(tuple(tags), question.pop("filter", None))
+        found = selectors.search(knowledge_base_ids=[base.id], audience=audience, **question)
         return Response({"passages": [bodies.passage_body(passage) for passage in found]})
 
 
 class DocumentDetail(TenantAPIView):
-    """One document and how far its indexing is."""
+    """One document and how far its indexing is. PATCH changes its metadata and who may be answered from it."""
 
-    access = {"GET": "knowledge.view", "DELETE": "knowledge.edit"}
+    access = {"GET": "knowledge.view", "PATCH": "knowledge.edit", "DELETE": "knowledge.edit"}
 
     @extend_schema(responses=bodies.DocumentStateBody)
     def get(self, request: Request, document_id: UUID) -> Response:
         return Response(bodies.document_state_body(selectors.get_document(document_id)))
+
+    @extend_schema(request=bodies.DocumentChange, responses=bodies.DocumentBody)
+    def patch(self, request: Request, document_id: UUID) -> Response:
+        selectors.get_document(document_id)
+        changes = parse_body(bodies.DocumentChange, request)
+        return Response(bodies.document_body(describe_document(document_id=document_id, **changes)))
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, document_id: UUID) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from apps.knowledge.ingest.blocks import Unreadable
@@ -40,10 +40,11 @@ class Line:
     phrasings: tuple[str, ...]
     answer: str
     problem: str = ""
+    access_tags: tuple[str, ...] = ()
 
 
 def read_lines(content: bytes) -> Iterator[Line]:
-    """The lines of a CSV file with the columns question, answer and, if there are any, phrasings (apart by `|`).
+    """The lines of a CSV file with the columns question and answer, and maybe phrasings and access_tags (apart by `|`).
 
     Raises `Unreadable` for a file that is no such table.
     """
@@ -51,15 +52,21 @@ def read_lines(content: bytes) -> Iterator[Line]:
     reader = csv.DictReader(io.StringIO(text), delimiter=_delimiter(text))
     columns = {(name or "").strip().casefold(): name for name in reader.fieldnames or ()}
     if not {"question", "answer"} <= columns.keys():
-        raise Unreadable("The first line must name the columns “question” and “answer”, and may name “phrasings”.")
+        raise Unreadable(
+            "The first line must name the columns “question” and “answer”, and may name “phrasings” and “access_tags”."
+        )
     for count, row in enumerate(reader):
         if count >= MAX_LINES:
             raise Unreadable(f"A file may have {MAX_LINES:,} lines at most. Split it.")
         question = _LINE.sub(" ", row[columns["question"]] or "").strip()
         answer = (row[columns["answer"]] or "").strip()
-        ways = (row[columns["phrasings"]] or "").split("|") if "phrasings" in columns else []
-        phrasings = tuple(filter(None, (_LINE.sub(" ", way).strip() for way in ways)))
-        yield Line(reader.line_num, question, phrasings, answer, problem_of(question, phrasings, answer))
+        phrasings, tags = (_parts(row, columns.get(name)) for name in ("phrasings", "access_tags"))
+        yield Line(reader.line_num, question, phrasings, answer, problem_of(question, phrasings, answer), tags)
+
+
+def _parts(row: Mapping[str, str | None], column: str | None) -> tuple[str, ...]:
+    parts = (row[column] or "").split("|") if column is not None else []
+    return tuple(filter(None, (_LINE.sub(" ", part).strip() for part in parts)))
 
 
 def problem_of(question: str, phrasings: Sequence[str], answer: str) -> str:

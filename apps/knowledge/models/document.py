@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
 from apps.knowledge.enums import DocumentKind, DocumentStatus
 from apps.knowledge.models.knowledge_base import KnowledgeBase
 from parley.tenancy.models import TenantForeignKey, TenantOwned
+
+MAX_TAG_CHARS = 40
 
 
 class Document(TenantOwned):
@@ -24,6 +27,8 @@ class Document(TenantOwned):
     # What the sending system calls it, and what it knows about it; empty for documents added by hand.
     external_id = models.CharField(max_length=200, blank=True)
     metadata: Any = models.JSONField(default=dict)
+    # Who may be answered from it: whoever has one of these. Nobody needs any for a document without.
+    access_tags = ArrayField(models.CharField(max_length=MAX_TAG_CHARS), default=list)
     # The web address it was fetched from, and the source that did.
     url = models.CharField(max_length=2_000, blank=True)
     source = TenantForeignKey("Source", on_delete=models.SET_NULL, null=True, related_name="documents")
@@ -65,6 +70,11 @@ class Document(TenantOwned):
             models.CheckConstraint(
                 condition=Q(progress__gte=0.0, progress__lte=1.0), name="knowledge_document_progress_range"
             ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["tenant", "knowledge_base"], condition=~Q(access_tags=[]), name="knowledge_document_tagged"
+            )
         ]
 
     def __str__(self) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from pgvector.django import HalfVectorField
 
 from apps.knowledge.enums import EntryKind
-from apps.knowledge.models.document import Document
+from apps.knowledge.models.document import MAX_TAG_CHARS, Document
 from apps.knowledge.models.knowledge_base import KnowledgeBase
 from parley.tenancy.models import TenantForeignKey, TenantOwned
 
@@ -26,6 +27,9 @@ class Entry(TenantOwned):
     question = models.CharField(max_length=300)
     phrasings: Any = models.JSONField(default=list)
     answer = models.TextField()
+    # As those of its document, which takes them over.
+    metadata: Any = models.JSONField(default=dict)
+    access_tags = ArrayField(models.CharField(max_length=MAX_TAG_CHARS), default=list)
     document = TenantForeignKey(Document, on_delete=models.SET_NULL, null=True, related_name="+")
     # Only curated answers are approved: what a person signed is said word for word.
     approved_at = models.DateTimeField(null=True)

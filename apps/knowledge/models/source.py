@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
-from apps.knowledge.models.document import Document
+from apps.knowledge.models.document import MAX_TAG_CHARS, Document
 from apps.knowledge.models.knowledge_base import KnowledgeBase
 from apps.knowledge.source_enums import (
     OPEN_RUN,
@@ -42,6 +43,8 @@ class Source(TenantOwned):
     delay_seconds = models.FloatField(default=1.0)
     # Joins the metadata of every document that comes from here.
     metadata: Any = models.JSONField(default=dict)
+    # What its pages begin with; a change is carried to those that are there at once.
+    access_tags = ArrayField(models.CharField(max_length=MAX_TAG_CHARS), default=list)
 
     schedule = models.CharField(max_length=8, choices=SourceSchedule.choices, default=SourceSchedule.NONE)
     next_run_at = models.DateTimeField(null=True)

@@ -19,9 +19,11 @@ from django.db import connection
 from django.db.models import Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
+from apps.knowledge.contracts import PUBLIC, Audience
 from apps.knowledge.enums import IndexState
 from apps.knowledge.models import Chunk, SearchIndex, Snapshot
 from apps.knowledge.retrieval.evidence import Place
+from apps.knowledge.retrieval.permitted import permitted_of
 from apps.knowledge.retrieval.region import Region
 from apps.knowledge.retrieval.sections import Sibling
 from apps.knowledge.retrieval.sketches import find_by_sketch
@@ -46,10 +48,10 @@ class Candidates:
     similarities: dict[UUID, float]
 
 
-def region_of(base_ids: Sequence[UUID], snapshot_ids: Sequence[UUID] = ()) -> Region:
+def region_of(base_ids: Sequence[UUID], snapshot_ids: Sequence[UUID] = (), *, audience: Audience = PUBLIC) -> Region:
     """What is searched in these bases: what can be found now, or at a base's snapshot where one is given.
 
-    A snapshot that is gone, or of another base, pins nothing.
+    A snapshot that is gone, or of another base, pins nothing. What the audience may read is asked now in any case.
     """
     pinned: dict[UUID, tuple[UUID, int]] = {}
     if snapshot_ids:
@@ -58,10 +60,14 @@ def region_of(base_ids: Sequence[UUID], snapshot_ids: Sequence[UUID] = ()) -> Re
         pinned = {base_id: (index_id, revision) for base_id, index_id, revision in rows}
     is_searched = Q(knowledge_base_id__in=[base_id for base_id in base_ids if base_id not in pinned])
     is_searched = is_searched & Q(state=IndexState.ACTIVE) | Q(id__in=[index_id for index_id, _ in pinned.values()])
-    indexes = SearchIndex.objects.filter(is_searched).annotate(total=Coalesce(Sum("documents__chunk_count"), 0))
+    permitted = permitted_of(base_ids, audience)
+    counted = None if permitted.only is None else Q(documents__document_id__in=permitted.only)
+    indexes = SearchIndex.objects.filter(is_searched).annotate(
+        total=Coalesce(Sum("documents__chunk_count", filter=counted), 0)
+    )
     totals = dict(indexes.values_list("id", "total"))
     live = tuple(index_id for index_id in totals if all(index_id != other for other, _ in pinned.values()))
-    return Region(live, total=sum(totals.values()), pinned=tuple(pinned.values()))
+    return Region(live, total=sum(totals.values()), pinned=tuple(pinned.values()), permitted=permitted)
 
 
 def find_candidates(*, region: Region, question: str, vector: str | None, limit: int) -> Candidates:
@@ -103,7 +109,7 @@ def places_of(chunk_ids: Sequence[UUID]) -> dict[UUID, Place]:
 
 
 def neighbours_of(*, region: Region, places: Sequence[Place]) -> dict[UUID, Place]:
-    """The passages up to two places before and after these, in the same documents."""
+    """The passages up to two places before and after these, in the same (and so permitted) documents."""
     if not places:
         return {}
     near = [

@@ -10,6 +10,7 @@ from django.db import connection
 
 from apps.knowledge.contracts import Passage
 from apps.knowledge.ingest.question_answer import plain_question
+from apps.knowledge.retrieval.permitted import Permitted
 from parley.tenancy import require_tenant_id
 
 # Cosine of two questions, by the built-in embedder. With 4 phrasings of each of CLINC-150's intents stored, 2,000
@@ -32,26 +33,31 @@ JOIN LATERAL (
     WHERE tenant_id = entry.tenant_id AND document_id = document.id AND search_index_id = index.id
       AND valid_to IS NULL AND is_enabled ORDER BY ordinal LIMIT 1
 ) AS chunk ON true
-WHERE entry.tenant_id = %(tenant)s AND entry.knowledge_base_id = ANY(%(bases)s)
+WHERE entry.tenant_id = %(tenant)s AND entry.knowledge_base_id = ANY(%(bases)s) AND {documents}
   AND entry.kind = 'curated' AND entry.approved_at IS NOT NULL
 ORDER BY likeness DESC NULLS LAST, entry.id LIMIT 1
 """
 
 
-def find_curated(*, knowledge_base_ids: Sequence[UUID], question: str, vector: str | None) -> Passage | None:
+def find_curated(
+    *, knowledge_base_ids: Sequence[UUID], permitted: Permitted, question: str, vector: str | None
+) -> Passage | None:
     """The approved answer to a question that is asked in the same words or nearly so, if there is one.
+
+    One that is not permitted is left out before the best is chosen, so that it hides no other.
 
     `vector` is the question's as a halfvec literal; without one only the same words count. Inside the caller's
     tenant transaction.
     """
     values: dict[str, Any] = {
+        **permitted.values,
         "tenant": require_tenant_id(),
         "bases": list(knowledge_base_ids),
         "plain": plain_question(question),
         "vector": vector,
     }
     with connection.cursor() as cursor:
-        cursor.execute(_CLOSEST, values)
+        cursor.execute(_CLOSEST.format(documents=permitted.condition("document.id")), values)
         row = cursor.fetchone()
     if row is None or row[-1] is None or float(row[-1]) < CLOSE_ENOUGH:
         return None

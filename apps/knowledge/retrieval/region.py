@@ -6,24 +6,34 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from apps.knowledge.retrieval.permitted import EVERYTHING, Permitted
 from parley.tenancy import require_tenant_id
 
-_ROWS = "SELECT * FROM {table} WHERE tenant_id = %(tenant)s AND search_index_id ="
+_ROWS = "SELECT * FROM {table} WHERE tenant_id = %(tenant)s AND {documents} AND search_index_id ="
 _LIVE = "search_index_id = ANY(%(indexes)s) AND valid_to IS NULL"
 
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """Indexes whose rows one statement reads; `total` is the number of passages in them.
+    """Indexes whose rows one statement reads, and the documents in them that the search may find.
 
-    `search_index_ids` are searched live, the `pinned` ones (index, revision) by the rows that were valid then.
-    Indexes of different dimensions are different regions.
+    `total` is about the number of passages that may be found. `search_index_ids` are searched live, the `pinned` ones
+    (index, revision) by the rows that were valid then. Indexes of different dimensions are different regions.
+
+    Every statement that proposes passages reads its rows through `rows_of`, `validity` or `documents`, so that what
+    is not permitted is no candidate of any kind.
     """
 
     search_index_ids: tuple[UUID, ...]
     total: int
     pinned: tuple[tuple[UUID, int], ...] = ()
     dimensions: int = 384
+    permitted: Permitted = EVERYTHING
+
+    @property
+    def documents(self) -> str:
+        """The condition that a row's document may be found; its values are in `parameters`."""
+        return self.permitted.condition("document_id")
 
     @property
     def all_index_ids(self) -> tuple[UUID, ...]:
@@ -35,7 +45,7 @@ class Region:
 
         Live and ended rows are read apart, each by an index of its own.
         """
-        rows = _ROWS.format(table=table)
+        rows = _ROWS.format(table=table, documents=self.documents)
         parts = [f"{rows} ANY(%(indexes)s) AND valid_to IS NULL"] if self.search_index_ids or not self.pinned else []
         for number in range(len(self.pinned)):
             then = f"{rows} %(pinned{number})s AND valid_from <= %(revision{number})s"
@@ -44,18 +54,20 @@ class Region:
 
     @property
     def validity(self) -> str:
-        """The condition that a row with a validity is of this region and its moment."""
+        """The condition that a row with a validity is of this region, its moment and its documents."""
         moments = [
             f"search_index_id = %(pinned{number})s AND valid_from <= %(revision{number})s"
             f" AND (valid_to IS NULL OR valid_to > %(revision{number})s)"
             for number in range(len(self.pinned))
         ]
-        return " OR ".join(f"({condition})" for condition in (_LIVE, *moments)).join("()")
+        is_valid = " OR ".join(f"({condition})" for condition in (_LIVE, *moments))
+        return f"({is_valid}) AND {self.documents}"
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The values that `rows_of` and `validity` name, for the ambient tenant."""
-        values: dict[str, Any] = {"tenant": require_tenant_id(), "indexes": list(self.search_index_ids)}
+        """The values that `rows_of`, `validity` and `documents` name, for the ambient tenant."""
+        values: dict[str, Any] = {**self.permitted.values}
+        values |= {"tenant": require_tenant_id(), "indexes": list(self.search_index_ids)}
         for number, (index_id, revision) in enumerate(self.pinned):
             values |= {f"pinned{number}": index_id, f"revision{number}": revision}
         return values

@@ -10,7 +10,14 @@ from uuid import UUID
 import structlog
 
 from apps.gateway.services import embeddings
-from apps.knowledge.contracts import MAX_SEARCH_RESULTS, Explanation, Passage, RetrievalSettings
+from apps.knowledge.contracts import (
+    MAX_SEARCH_RESULTS,
+    PUBLIC,
+    Audience,
+    Explanation,
+    Passage,
+    RetrievalSettings,
+)
 from apps.knowledge.models import Chunk
 from apps.knowledge.retrieval.candidates import (
     Candidates,
@@ -25,6 +32,7 @@ from apps.knowledge.retrieval.candidates import (
 from apps.knowledge.retrieval.curated import find_curated, with_curated
 from apps.knowledge.retrieval.evidence import Place, with_evidence
 from apps.knowledge.retrieval.fusion import automatic_vector_weight, fuse
+from apps.knowledge.retrieval.metadata_filter import parse_filter
 from apps.knowledge.retrieval.region import Region
 from apps.knowledge.retrieval.relevance import question_stems, relevance
 from apps.knowledge.retrieval.sections import give_sections
@@ -51,16 +59,18 @@ def search(
     limit: int = 8,
     settings: RetrievalSettings | None = None,
     snapshot_ids: Sequence[UUID] = (),
+    audience: Audience = PUBLIC,
 ) -> list[Passage]:
     """The passages of these knowledge bases that fit a question best, best first.
 
     Words and meaning are looked up separately and their scores fused. Unknown bases are ignored. Without an
     embedder the words alone decide. `settings` are tried for this search only; without them the bases' own
     count. A base with one of the snapshots is searched as it was then. An approved answer to this very question
-    stands first. An empty list means that nothing relevant enough was found.
+    stands first. Nothing that the `audience` may not read takes part in any way: it is asked at this moment, also
+    for snapshots and approved answers. An empty list means that nothing relevant enough was found.
 
     Call it without a transaction and with an ambient tenant: the question is embedded first, then one
-    transaction reads. Raises `Invalid` for a question that is empty or too long.
+    transaction reads. Raises `Invalid` for a question that is empty or too long, and for a filter that cannot be read.
     """
     question = " ".join(query.split())
     if not question:
@@ -68,14 +78,20 @@ def search(
     if len(question) > MAX_QUERY_CHARS:
         sentence = f"A question may have {MAX_QUERY_CHARS:,} characters at most."
         raise Invalid(sentence, errors={"query": [sentence]})
+    parse_filter(audience.metadata_filter)
     limit = max(1, min(limit, MAX_SEARCH_RESULTS))
     if not knowledge_base_ids:
         return []
     vector = _embed(question)
     with tenant_tx():
         chosen = settings or settings_of(knowledge_base_ids)
-        found = _search(region_of(knowledge_base_ids, snapshot_ids), question, vector, limit, chosen)
-        curated = find_curated(knowledge_base_ids=knowledge_base_ids, question=question, vector=vector)
+        region = region_of(knowledge_base_ids, snapshot_ids, audience=audience)
+        if region.permitted.only == ():
+            return []
+        found = _search(region, question, vector, limit, chosen)
+        curated = find_curated(
+            knowledge_base_ids=knowledge_base_ids, permitted=region.permitted, question=question, vector=vector
+        )
         return with_curated(curated, found, limit)
 
 

@@ -11,12 +11,14 @@ from parley.llm import embed_statically
 
 _ANY = """
 SELECT EXISTS (
-    SELECT FROM knowledge_chunksketch WHERE tenant_id = %(tenant)s AND search_index_id = ANY(%(indexes)s)
+    SELECT FROM knowledge_chunksketch
+    WHERE tenant_id = %(tenant)s AND search_index_id = ANY(%(indexes)s) AND {documents}
 )
 """
 _NEAREST = """
 SELECT chunk_id, embedding <#> %(vector)s::halfvec(256) AS distance FROM knowledge_chunksketch
-WHERE tenant_id = %(tenant)s AND search_index_id = ANY(%(indexes)s) ORDER BY distance, chunk_id LIMIT %(limit)s
+WHERE tenant_id = %(tenant)s AND search_index_id = ANY(%(indexes)s) AND {documents}
+ORDER BY distance, chunk_id LIMIT %(limit)s
 """
 
 
@@ -27,9 +29,10 @@ def find_by_sketch(*, region: Region, question: str, limit: int) -> list[VectorH
     """
     values = region.parameters | {"limit": limit}
     with connection.cursor() as cursor:
-        cursor.execute(_ANY, values)
+        cursor.execute(_ANY.format(documents=region.documents), values)
         if not cursor.fetchone()[0]:
             return []
         (vector,) = embed_statically([question])
-        cursor.execute(_NEAREST, values | {"vector": halfvec_literal(vector)})
+        statement = _NEAREST.format(documents=region.documents)
+        cursor.execute(statement, values | {"vector": halfvec_literal(vector)})
         return [VectorHit(chunk_id, -float(distance)) for chunk_id, distance in cursor.fetchall()]

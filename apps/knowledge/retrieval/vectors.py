@@ -18,6 +18,8 @@ from apps.knowledge.retrieval.region import Region
 
 # From here on a graph is worth its planning (4 µs for each graph of the table) and its memory.
 GRAPH_FROM = 3_000
+# A graph that leaves most of what it meets out walks far; up to so many permitted passages are compared instead.
+FILTERED_GRAPH_FROM = 10_000
 
 # OFFSET 0 keeps the planner from answering the inner query in index order.
 _EXACT = """
@@ -40,7 +42,7 @@ _END = "SET LOCAL enable_sort = on"
 _NEAREST = """
 SELECT chunk_id, (embedding::halfvec({dimensions})) <#> %(vector)s::halfvec({dimensions}) AS distance
 FROM knowledge_chunkvector
-WHERE tenant_id = %(tenant)s AND {condition}
+WHERE tenant_id = %(tenant)s AND {condition} AND {documents}
 ORDER BY (embedding::halfvec({dimensions})) <#> %(vector)s::halfvec({dimensions}) LIMIT %(limit)s
 """
 
@@ -63,10 +65,10 @@ def graph_condition(search_index_id: UUID, dimensions: int) -> str:
     return f"search_index_id = '{search_index_id}'::uuid AND dimensions = {dimensions} AND valid_to IS NULL"
 
 
-def graph_statement(search_index_id: UUID, dimensions: int) -> str:
-    """The walk through the graph of one index."""
+def graph_statement(search_index_id: UUID, dimensions: int, documents: str = "true") -> str:
+    """The walk through the graph of one index; it goes on until it met enough passages of the `documents`."""
     condition = graph_condition(search_index_id, dimensions)
-    return _NEAREST.format(condition=condition, dimensions=dimensions)
+    return _NEAREST.format(condition=condition, dimensions=dimensions, documents=documents)
 
 
 def find_by_vector(*, region: Region, vector: str, limit: int) -> list[VectorHit]:
@@ -91,7 +93,7 @@ def find_by_vector(*, region: Region, vector: str, limit: int) -> list[VectorHit
 
 def _graphs(region: Region) -> dict[UUID, int]:
     """The searchable graphs of what a region searches live, with their `ef_search`. Snapshots have none."""
-    if region.total < GRAPH_FROM:
+    if region.total < (GRAPH_FROM if region.permitted.is_everything else FILTERED_GRAPH_FROM):
         return {}
     with connection.cursor() as cursor:
         cursor.execute(_GRAPHS.format(dimensions=region.dimensions), region.parameters)
@@ -99,7 +101,7 @@ def _graphs(region: Region) -> dict[UUID, int]:
 
 
 def _walk(region: Region, index_id: UUID, ef_search: int, values: dict[str, Any]) -> list[VectorHit]:
-    statement = graph_statement(index_id, region.dimensions)
+    statement = graph_statement(index_id, region.dimensions, region.documents)
     with connection.cursor() as cursor:
         cursor.execute(_BEGIN.format(ef_search=ef_search))
     found = _fetch(statement, region.parameters | values)

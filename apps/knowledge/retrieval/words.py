@@ -34,6 +34,8 @@ MAX_QUERY_CHARS = 2_000
 # What a corrected word counts beside one that was found as written.
 _CORRECTED = 0.7
 _LOOKALIKES = 60
+# So many numbers are fetched rather than met one by one among the best of all.
+_MASKED_UP_TO = 10_000
 
 _SEGMENTS = """
 SELECT id, search_index_id, block, chunk_count, word_count, languages FROM knowledge_wordsegment
@@ -55,6 +57,7 @@ FROM unnest(%(asked)s::uuid[], %(numbers)s::int[]) AS asked (search_index_id, nu
 JOIN (SELECT * FROM knowledge_chunkterms WHERE tenant_id = %(tenant)s AND {valid}) AS rows
   ON rows.search_index_id = asked.search_index_id AND rows.number = asked.number
 """
+_NUMBERS = "SELECT search_index_id, number FROM knowledge_chunkterms WHERE tenant_id = %(tenant)s AND {valid}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,20 @@ def find_by_words(*, region: Region, query: str, limit: int) -> list[WordHit]:
         words.append(QueryWord(term, {term: share}))
         postings |= collection.postings({term} - postings.keys())
     scores = collection.score(words, postings)
+    if region.permitted.only is not None and region.total <= _MASKED_UP_TO:
+        scores = _masked(collection, scores, region)
     return list(_present(collection, scores, region, limit))
+
+
+def _masked(collection: _Collection, scores: Scores, region: Region) -> Scores:
+    """The scores of a few permitted chunks alone: the best of all would mostly be looked at for nothing."""
+    kept = np.zeros_like(scores)
+    for index_id, number in _fetch(_NUMBERS.format(valid=region.validity), region.parameters):
+        block, place = divmod(number, BLOCK_SIZE)
+        start = collection.starts.get((index_id, block))
+        if start is not None:
+            kept[start + place] = scores[start + place]
+    return kept
 
 
 def _corrected(collection: _Collection, unknown: Sequence[QueryWord]) -> Iterator[tuple[str, float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -24,8 +25,20 @@ class AddedArchive:
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
 
-def add_archive(*, knowledge_base_id: UUID, content: bytes, metadata: Metadata | None = None) -> AddedArchive:
-    """Store the files of a ZIP archive, named by their folders, and start indexing them after commit.
+@dataclass(frozen=True, slots=True)
+class _Description:
+    metadata: Metadata | None
+    access_tags: Sequence[str] | None
+
+
+def add_archive(
+    *,
+    knowledge_base_id: UUID,
+    content: bytes,
+    metadata: Metadata | None = None,
+    access_tags: Sequence[str] | None = None,
+) -> AddedArchive:
+    """Store the files of a ZIP archive, named by their folders and all described alike; indexed after commit.
 
     A file that cannot be read becomes a failed document, so that it is not forgotten. What is in the base
     already is left out, so an archive may be sent again. Raises `NotFound`; `TooLarge`; `Invalid` for an
@@ -34,16 +47,17 @@ def add_archive(*, knowledge_base_id: UUID, content: bytes, metadata: Metadata |
     if len(content) > limits.MAX_FILE_BYTES:
         raise TooLarge(too_large_sentence(len(content)))
     added = AddedArchive()
+    described = _Description(metadata, access_tags)
     try:
         for item in bundle.unpack(content):
-            _add(added, knowledge_base_id, item, metadata)
+            _add(added, knowledge_base_id, item, described)
     except Unreadable as problem:
         raise Invalid(problem.sentence, errors={"file": [problem.sentence]}) from problem
     return added
 
 
 def _add(
-    added: AddedArchive, knowledge_base_id: UUID, item: bundle.Entry | bundle.Refused, metadata: Metadata | None
+    added: AddedArchive, knowledge_base_id: UUID, item: bundle.Entry | bundle.Refused, described: _Description
 ) -> None:
     folder, _, name = item.path.rpartition("/")
     try:
@@ -52,17 +66,22 @@ def _add(
                 knowledge_base_id=knowledge_base_id, folder=folder, name=name, size=item.size, sentence=item.sentence
             )
         else:
-            document = _add_entry(knowledge_base_id, folder, name, item.content, metadata)
+            document = _add_entry(knowledge_base_id, folder, name, item.content, described)
     except Conflict as problem:
         added.skipped.append((item.path, problem.detail))
     else:
         added.documents.append(document)
 
 
-def _add_entry(knowledge_base_id: UUID, folder: str, name: str, content: bytes, metadata: Metadata | None) -> Document:
+def _add_entry(knowledge_base_id: UUID, folder: str, name: str, content: bytes, described: _Description) -> Document:
     try:
         return documents.add_document(
-            knowledge_base_id=knowledge_base_id, folder=folder, name=name, content=content, metadata=metadata
+            knowledge_base_id=knowledge_base_id,
+            folder=folder,
+            name=name,
+            content=content,
+            metadata=described.metadata,
+            access_tags=described.access_tags,
         )
     except Invalid as problem:
         if "file" not in problem.errors:

@@ -14,6 +14,7 @@ from parley.errors import Invalid, Problem
 from parley.tenancy import tenant_tx
 
 MAX_ITEMS = 500
+_COMPARED = ("version_number", "metadata", "access_tags")
 
 Outcome = Literal["created", "updated", "unchanged", "deleted", "missing", "refused"]
 
@@ -31,7 +32,7 @@ class ItemResult:
 def change_documents(
     *, knowledge_base_id: UUID, upsert: Sequence[Mapping[str, Any]] = (), delete: Sequence[str] = ()
 ) -> list[ItemResult]:
-    """Add or replace texts (`external_id`, `title`, `text`, `metadata`), then delete others, by external id.
+    """Add or replace texts (`external_id`, `title`, `text`, `metadata`, `access_tags`), then delete others by id.
 
     Results come in the order asked. An item that is refused leaves nothing behind and stops no other. Safe to
     repeat: the second time everything is unchanged or missing. Raises `NotFound` for the base, `Invalid` for too
@@ -70,13 +71,14 @@ def _upsert(knowledge_base_id: UUID, item: Mapping[str, Any]) -> ItemResult:
                 text=item["text"],
                 external_id=external_id,
                 metadata=item.get("metadata"),
+                access_tags=item.get("access_tags"),
             )
     except Problem as problem:
         sentences = [sentence for found in getattr(problem, "errors", {}).values() for sentence in found]
         return ItemResult(external_id, "refused", error=" ".join(sentences) or problem.detail)
     if known is None:
         return ItemResult(external_id, "created", document.id)
-    is_same = known.version_number == document.version_number and known.metadata == document.metadata
+    is_same = all(getattr(known, name) == getattr(document, name) for name in _COMPARED)
     return ItemResult(external_id, "unchanged" if is_same else "updated", document.id)
 
 

@@ -20,7 +20,14 @@ from apps.knowledge.ingest.sniff import MEDIA_TYPES, sniff, too_large_sentence
 from apps.knowledge.models import Document, DocumentVersion, KnowledgeBase, OriginalFile
 from apps.knowledge.policies import NO_CONTENT, require_may_retry
 from apps.knowledge.selectors import get_document
-from apps.knowledge.services.external import Metadata, WebOrigin, checked_external_id, checked_metadata
+from apps.knowledge.services.describing import describe
+from apps.knowledge.services.external import (
+    Metadata,
+    WebOrigin,
+    checked_access_tags,
+    checked_external_id,
+    checked_metadata,
+)
 from apps.knowledge.services.index_rows import delete_chunks, hide_document, hide_documents
 from apps.knowledge.services.indexing import request_indexing
 from apps.knowledge.services.revisions import begin_revision
@@ -48,6 +55,7 @@ def add_document(
     title: str = "",
     external_id: str = "",
     metadata: Metadata | None = None,
+    access_tags: Sequence[str] | None = None,
     origin: WebOrigin | None = None,
     kind: DocumentKind = DocumentKind.FILE,
 ) -> Document:
@@ -55,9 +63,9 @@ def add_document(
 
     A file of a name that exists already becomes that document's next version: the old text is found until the
     new one is indexed. With an `external_id` that name decides instead: sent again it becomes the next version,
-    and unchanged content only takes over the `metadata` (None leaves it as it is). `media_type` is what the
-    sender claims and is not believed; the content decides. A `folder` is shown before the name. What was fetched
-    names its `origin`, and its `name` may then hold the folders of its address.
+    and unchanged content only takes over `metadata` and `access_tags` (None leaves them as they are). `media_type` is
+    what the sender claims and is not believed; the content decides. A `folder` is shown before the name. What was
+    fetched names its `origin`, and its `name` may then hold the folders of its address.
 
     Safe to repeat: equal content never makes a second document. Raises `NotFound`; `TooLarge`; `Invalid` for
     files that are not read; `Conflict` when the same content is there already.
@@ -72,9 +80,11 @@ def add_document(
     base = _lock_base(knowledge_base_id)
     digest = hashlib.sha256(content).hexdigest()
     external_id, metadata = checked_external_id(external_id), checked_metadata(metadata)
+    access_tags = checked_access_tags(access_tags)
     document = _existing(base, name, digest, external_id)
     if document is not None and document.content_hash == digest and document.status != DocumentStatus.FAILED:
-        _describe(document, metadata, origin)
+        _take_origin(document, origin)
+        describe(document, metadata=metadata, access_tags=access_tags)
         return document
     require_room(
         documents=int(document is None),
@@ -83,10 +93,12 @@ def add_document(
     if document is None:
         kind = kind if origin is None else DocumentKind.PAGE
         document = Document(knowledge_base=base, version_number=1, external_id=external_id, kind=kind)
+        document.access_tags = list(origin.access_tags) if origin is not None else []
     else:
         document.version_number += 1
     document.name = _free_name(base, name, external_id) if external_id else name
     document.metadata = document.metadata if metadata is None else metadata
+    document.access_tags = document.access_tags if access_tags is None else access_tags
     if origin is not None:
         document.url, document.source_id = origin.url, origin.source_id
     document.title, document.media_type = title[:_MAX_TITLE] or document.title, media_type
@@ -96,7 +108,13 @@ def add_document(
 
 
 def add_text(
-    *, knowledge_base_id: UUID, title: str, text: str, external_id: str = "", metadata: Metadata | None = None
+    *,
+    knowledge_base_id: UUID,
+    title: str,
+    text: str,
+    external_id: str = "",
+    metadata: Metadata | None = None,
+    access_tags: Sequence[str] | None = None,
 ) -> Document:
     """Store a text that was typed or sent, as a Markdown document called by its title. Raises as
     `add_document`.
@@ -123,6 +141,7 @@ def add_text(
         title=title,
         external_id=external_id,
         metadata=metadata,
+        access_tags=access_tags,
         kind=DocumentKind.TEXT,
     )
 
@@ -324,16 +343,10 @@ def _free_name(base: KnowledgeBase, name: str, external_id: str) -> str:
     return clean_name(f"{path.stem[: _MAX_NAME - 220]} ({external_id}){path.suffix}")
 
 
-def _describe(document: Document, metadata: Metadata | None, origin: WebOrigin | None) -> None:
-    """Take over metadata and origin without indexing anything."""
+def _take_origin(document: Document, origin: WebOrigin | None) -> None:
     if origin is not None and (document.url, document.source_id) != (origin.url, origin.source_id):
         document.url, document.source_id = origin.url, origin.source_id
         document.save(update_fields=["url", "source", "updated_at"])
-    if metadata is not None and metadata != document.metadata:
-        before = {"metadata": document.metadata}
-        document.metadata = metadata
-        document.save(update_fields=["metadata", "updated_at"])
-        record(action="document.described", target=document, before=before, after={"metadata": metadata})
 
 
 def _store(document: Document, content: bytes) -> None:
@@ -342,6 +355,8 @@ def _store(document: Document, content: bytes) -> None:
     document.save()
     _store_version(document, content)
     after = {"name": document.name, "size_bytes": document.size_bytes, "version": document.version_number}
+    if document.access_tags:
+        after["access_tags"] = document.access_tags
     record(action="document.added" if is_new else "document.replaced", target=document, after=after)
     request_indexing(document)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
@@ -14,7 +15,9 @@ from apps.knowledge.ingest.blocks import Unreadable, clean, clean_code
 from apps.knowledge.ingest.question_answer import as_markdown, plain_question, problem_of, read_lines
 from apps.knowledge.models import Document, Entry, EntryPhrasing
 from apps.knowledge.selectors import get_entry, get_knowledge_base
+from apps.knowledge.services.describing import describe
 from apps.knowledge.services.documents import add_document, delete_document
+from apps.knowledge.services.external import Metadata, checked_access_tags, checked_metadata
 from apps.tenants.services.audit import record
 from parley.errors import Conflict, Invalid, TooLarge
 from parley.jobs.submit import submit
@@ -34,9 +37,18 @@ class ImportResult:
 
 
 def add_entry(
-    *, knowledge_base_id: UUID, kind: EntryKind, question: str, answer: str, phrasings: Sequence[str] = ()
+    *,
+    knowledge_base_id: UUID,
+    kind: EntryKind,
+    question: str,
+    answer: str,
+    phrasings: Sequence[str] = (),
+    metadata: Metadata | None = None,
+    access_tags: Sequence[str] | None = None,
 ) -> Entry:
     """A new FAQ entry, indexed after commit; or a curated answer as a draft, which nobody is told yet.
+
+    With `access_tags` it is for those who have one of them.
 
     Raises `NotFound`; `Invalid` with the reason; `Conflict` when the question is there already.
     """
@@ -44,7 +56,13 @@ def add_entry(
     words = _checked(question, phrasings, answer)
     _require_new(base.id, kind, words[0])
     entry: Entry = Entry.objects.create(
-        knowledge_base_id=base.id, kind=kind, question=words[0], phrasings=list(words[1]), answer=words[2]
+        knowledge_base_id=base.id,
+        kind=kind,
+        question=words[0],
+        phrasings=list(words[1]),
+        answer=words[2],
+        metadata=checked_metadata(metadata) or {},
+        access_tags=checked_access_tags(access_tags) or [],
     )
     record(action="entry.added", target=entry, after={"kind": str(kind), "answer": entry.answer})
     if kind == EntryKind.FAQ:
@@ -52,12 +70,21 @@ def add_entry(
     return entry
 
 
-def update_entry(*, entry_id: UUID, question: str, answer: str, phrasings: Sequence[str] = ()) -> Entry:
+def update_entry(
+    *,
+    entry_id: UUID,
+    question: str,
+    answer: str,
+    phrasings: Sequence[str] = (),
+    metadata: Metadata | None = None,
+    access_tags: Sequence[str] | None = None,
+) -> Entry:
     """Other words for an entry. A curated answer is a draft again: what was not approved is not said.
 
-    Raises as `add_entry`.
+    Other metadata or tags (None leaves them) count at once and need no new approval. Raises as `add_entry`.
     """
     entry = get_entry(entry_id, for_update=True)
+    _describe(entry, metadata=checked_metadata(metadata), access_tags=checked_access_tags(access_tags))
     words = _checked(question, phrasings, answer)
     before = {"question": entry.question, "phrasings": entry.phrasings, "answer": entry.answer}
     if (entry.question, tuple(entry.phrasings), entry.answer) == words:
@@ -139,6 +166,7 @@ def import_entries(*, knowledge_base_id: UUID, kind: EntryKind, content: bytes) 
                     question=line.question,
                     answer=line.answer,
                     phrasings=line.phrasings,
+                    access_tags=line.access_tags,
                 )
             added += 1
         except (Conflict, Invalid) as refused:
@@ -161,6 +189,21 @@ def embed_phrasings(*, entry_id: UUID) -> None:
             EntryPhrasing.objects.filter(id=phrasing_id).update(embedding=vector, model=model)
 
 
+def _describe(entry: Entry, *, metadata: Metadata | None, access_tags: list[str] | None) -> None:
+    """Take over checked metadata and tags, for its document too; a draft has none yet."""
+    document: Document | None = entry.document
+    known: dict[str, Any] = {"metadata": entry.metadata, "access_tags": entry.access_tags}
+    asked: dict[str, Any] = {"metadata": metadata, "access_tags": access_tags}
+    after = {name: value for name, value in asked.items() if value is not None and value != known[name]}
+    for name, value in after.items():
+        setattr(entry, name, value)
+    if document is not None and document.deleted_at is None:
+        describe(document, metadata=metadata, access_tags=access_tags)
+    elif after:
+        entry.save(update_fields=[*after, "updated_at"])
+        record(action="entry.described", target=entry, before={name: known[name] for name in after}, after=after)
+
+
 def _publish(entry: Entry) -> None:
     """Make the words of an entry a document, or its next version."""
     name = "".join(sign for sign in entry.question if sign.isalnum() or sign in " -_")[:_NAME_CHARS].strip()
@@ -170,6 +213,8 @@ def _publish(entry: Entry) -> None:
         content=as_markdown(entry.question, entry.phrasings, entry.answer),
         title=entry.question,
         external_id=f"entry:{entry.id}",
+        metadata=entry.metadata,
+        access_tags=entry.access_tags,
         kind=DocumentKind(entry.kind),
     )
     entry.save(update_fields=["document", "updated_at"])

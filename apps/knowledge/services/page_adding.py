@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from apps.knowledge.crawl.addresses import identity, normalise
@@ -16,7 +18,13 @@ from parley.errors import Invalid
 from parley.tenancy import tenant_tx
 
 
-def add_page(*, knowledge_base_id: UUID, address: str, metadata: Metadata | None = None) -> Document:
+def add_page(
+    *,
+    knowledge_base_id: UUID,
+    address: str,
+    metadata: Metadata | None = None,
+    access_tags: Sequence[str] | None = None,
+) -> Document:
     """Fetch a page now and make it a document, as a source of this one page. Call it without a transaction.
 
     Sent again, the page is fetched again and becomes the document's next version if its words changed. Raises
@@ -26,10 +34,12 @@ def add_page(*, knowledge_base_id: UUID, address: str, metadata: Metadata | None
         source = _find_source(knowledge_base_id, address)
         is_new = source is None
         if source is None:
-            source = _new_source(knowledge_base_id, address, metadata or {})
+            source = _new_source(knowledge_base_id, address, metadata or {}, access_tags or ())
         else:
-            if metadata is not None:
-                update_source(source_id=source.id, metadata=metadata)
+            given: dict[str, Any] = {"metadata": metadata, "access_tags": access_tags}
+            changes = {name: value for name, value in given.items() if value is not None}
+            if changes:
+                update_source(source_id=source.id, **changes)
             start_run(source_id=source.id, trigger=RunTrigger.MANUAL, is_awaited=True)
         run = list_source_runs(source_id=source.id)[0]
     run_source(run_id=run.id)
@@ -46,8 +56,8 @@ def add_page(*, knowledge_base_id: UUID, address: str, metadata: Metadata | None
     raise Invalid(sentence, errors={"url": [sentence]})
 
 
-def _new_source(knowledge_base_id: UUID, address: str, metadata: Metadata) -> Source:
-    settings = SourceSettings(kind=SourceKind.PAGE, delay_seconds=0, metadata=metadata)
+def _new_source(knowledge_base_id: UUID, address: str, metadata: Metadata, access_tags: Sequence[str]) -> Source:
+    settings = SourceSettings(kind=SourceKind.PAGE, delay_seconds=0, metadata=metadata, access_tags=access_tags)
     try:
         return create_source(knowledge_base_id=knowledge_base_id, address=address, settings=settings, is_awaited=True)
     except Invalid as problem:

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from apps.knowledge.crawl.addresses import external_id_of, identity
 from apps.knowledge.crawl.traps import shape_of
-from apps.knowledge.models import Document, KnowledgeBase, SourcePage
+from apps.knowledge.models import Document, KnowledgeBase, Source, SourcePage
 from apps.knowledge.services import crawl_rows as rows
 from apps.knowledge.services.crawl_rows import Claim
 from apps.knowledge.services.documents import add_document
@@ -29,6 +29,10 @@ def settle(claim: Claim, page_id: UUID, visit: Visit, followed: Sequence[str], c
     """
     with tenant_tx():
         rows.keep(claim)
+        # Who changes the source's tags carries them to its pages: that waits for this page, or this page for it.
+        tags = (
+            Source.objects.select_for_update(no_key=True).values_list("access_tags", flat=True).get(id=claim.source.id)
+        )
         page = SourcePage.objects.select_related("document").get(id=page_id)
         rows.put_in_frontier(claim, followed, depth=page.depth + 1)
         if identity(visit.address) != page.key:
@@ -43,7 +47,7 @@ def settle(claim: Claim, page_id: UUID, visit: Visit, followed: Sequence[str], c
             _hand_over(claim, page, SourcePage.objects.get(source=claim.source, key=identity(canonical)))
             outcome, reason = PageOutcome.SKIPPED, f"It names {canonical} as its address."
         else:
-            outcome, reason = _apply(claim, page, visit)
+            outcome, reason = _apply(claim, page, visit, tuple(tags))
         rows.close_page(claim, page, outcome, reason)
         return outcome
 
@@ -85,7 +89,7 @@ def _hand_over(claim: Claim, old: SourcePage, new: SourcePage) -> None:
     old.save(update_fields=["document", "state", "etag", "last_modified"])
 
 
-def _apply(claim: Claim, page: SourcePage, visit: Visit) -> tuple[PageOutcome, str]:
+def _apply(claim: Claim, page: SourcePage, visit: Visit, access_tags: tuple[str, ...]) -> tuple[PageOutcome, str]:
     """What the visit means for a page and its document."""
     is_current = page.state == PageState.CURRENT
     if visit.kind == "gone":
@@ -106,10 +110,10 @@ def _apply(claim: Claim, page: SourcePage, visit: Visit) -> tuple[PageOutcome, s
     page.etag, page.last_modified = visit.etag, visit.last_modified
     if is_current and page.text_hash == visit.text_hash:
         return PageOutcome.UNCHANGED, ""
-    return _take_in(claim, page, visit)
+    return _take_in(claim, page, visit, access_tags)
 
 
-def _take_in(claim: Claim, page: SourcePage, visit: Visit) -> tuple[PageOutcome, str]:
+def _take_in(claim: Claim, page: SourcePage, visit: Visit, access_tags: tuple[str, ...]) -> tuple[PageOutcome, str]:
     """Make the page's content its document's next version, or its first."""
     known = page.document.metadata if page.document is not None else {}
     language = {"language": visit.language} if visit.language else {}
@@ -121,7 +125,7 @@ def _take_in(claim: Claim, page: SourcePage, visit: Visit) -> tuple[PageOutcome,
             title=visit.title,
             external_id=external_id_of(page.address),
             metadata={**known, **claim.source.metadata, **language},
-            origin=WebOrigin(url=page.address, source_id=claim.source.id),
+            origin=WebOrigin(url=page.address, source_id=claim.source.id, access_tags=access_tags),
         )
     except Conflict as problem:
         return PageOutcome.SKIPPED, problem.detail

@@ -8,7 +8,7 @@ from typing import Any
 
 from apps.knowledge.crawl.addresses import MAX_ADDRESS, normalise
 from apps.knowledge.crawl.patterns import BadPattern, Patterns
-from apps.knowledge.services.external import Metadata, checked_metadata
+from apps.knowledge.services.external import Metadata, checked_access_tags, checked_metadata
 from apps.knowledge.source_enums import SourceKind, SourceSchedule
 from parley.egress.client import check_address
 from parley.errors import Invalid, Problem
@@ -24,7 +24,7 @@ _RANGES = {"max_depth": (0, MAX_DEPTH), "max_pages": (1, MAX_PAGES), "delay_seco
 class SourceSettings:
     """How far a source is followed and how often. `delay_seconds` is left between two requests.
 
-    `include` and `exclude` are patterns as `crawl.patterns` reads them.
+    `include` and `exclude` are patterns as `crawl.patterns` reads them. `access_tags` are what its pages begin with.
     """
 
     kind: str = SourceKind.PAGE
@@ -36,6 +36,7 @@ class SourceSettings:
     delay_seconds: float = 1.0
     schedule: str = SourceSchedule.NONE
     metadata: Metadata = field(default_factory=dict)
+    access_tags: Sequence[str] = ()
 
 
 def checked_source(address: str, settings: SourceSettings) -> dict[str, Any]:
@@ -53,6 +54,7 @@ def checked_source(address: str, settings: SourceSettings) -> dict[str, Any]:
     if errors:
         raise Invalid("The source was not saved.", errors=errors)
     values["metadata"] = dict(checked_metadata(settings.metadata) or {})
+    values["access_tags"] = checked_access_tags(settings.access_tags) or []
     return values
 
 

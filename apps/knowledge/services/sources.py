@@ -15,6 +15,7 @@ from apps.knowledge.crawl.addresses import identity
 from apps.knowledge.models import Document, Source, SourcePage, SourceRun
 from apps.knowledge.selectors import get_knowledge_base, get_source
 from apps.knowledge.services.crawl_rows import drop_frontier
+from apps.knowledge.services.describing import retag
 from apps.knowledge.services.documents import delete_documents
 from apps.knowledge.services.source_settings import SourceSettings, checked_source
 from apps.knowledge.source_enums import OPEN_RUN, PageState, RunState, RunTrigger, SourceSchedule
@@ -58,7 +59,11 @@ def create_source(
 
 
 def update_source(*, source_id: UUID, address: str | None = None, **changes: Any) -> Source:
-    """Change what is given; the next sync takes it over. Raises `NotFound`, `Invalid`, `Conflict`."""
+    """Change what is given; the next sync takes it over, but access tags count at once.
+
+    Its documents lose the tags that the source had and get those it has now; what else they were given stays.
+    Raises `NotFound`, `Invalid`, `Conflict`.
+    """
     source = get_source(source_id, for_update=True)
     before = _values(source)
     settings = SourceSettings(
@@ -79,6 +84,10 @@ def update_source(*, source_id: UUID, address: str | None = None, **changes: Any
     if after["schedule"] != before["schedule"]:
         source.next_run_at = _next_run(after["schedule"], timezone.now())
     source.save()
+    if after["access_tags"] != before["access_tags"]:
+        old, new = set(before["access_tags"]), set(after["access_tags"])
+        held = Document.objects.filter(source=source, deleted_at=None).select_for_update().order_by("id")
+        retag(held, lambda tags: (tags - old) | new)
     changed = {name for name in after if after[name] != before[name]}
     record(
         action="source.updated",
