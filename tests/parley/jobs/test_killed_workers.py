@@ -90,12 +90,12 @@ def test_poison_ends_after_three_tries_and_the_good_ones_finish(workers: Workers
 def test_a_newcomer_is_next_though_long_jobs_hold_every_slot(workers: Workers) -> None:
     """C-06: runs that can go on later make room, and go on later."""
     many, one = workers.tenant(), workers.tenant()
-    workers.submit("tests.long", many, count=3, ms=12_000, max_tries=1)
-    until(lambda: workers.execute("SELECT 1 FROM jobs_job WHERE state = 'running' HAVING count(*) = 2"), within=10)
+    workers.submit("tests.long", many, count=3, ms=60_000, max_tries=1)
+    until(lambda: workers.execute("SELECT 1 FROM jobs_job WHERE state = 'running' HAVING count(*) = 2"), within=30)
     workers.submit("tests.effect", one)
     waited = "SELECT extract(epoch FROM started_at - created_at) FROM jobs_job WHERE tenant_id = %s AND state = 'done'"
-    ((seconds,),) = until(lambda: workers.execute(waited, one), within=15)
-    assert seconds <= 6
+    ((seconds,),) = until(lambda: workers.execute(waited, one), within=40)
+    assert seconds <= 20
     workers.execute("UPDATE jobs_job SET state = 'cancelled', lease_until = NULL WHERE state IN ('queued', 'running')")
     assert not workers.execute("SELECT 1 FROM jobs_job WHERE tries > 1"), "to make room is no failure"
 

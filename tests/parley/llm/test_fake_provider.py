@@ -92,7 +92,7 @@ def test_tokens_come_at_their_pace(fake: FakeProvider) -> None:
     began = time.monotonic()
     body = {"model": "fake-100tps-30tok", "stream": True, "messages": []}
     assert httpx.post(f"{fake.base_url}/chat/completions", json=body, trust_env=False).text.endswith("[DONE]\n\n")
-    assert 0.27 <= time.monotonic() - began < 0.8
+    assert 0.27 <= time.monotonic() - began < 3
 
 
 def test_a_stopped_provider_refuses_connections() -> None:
