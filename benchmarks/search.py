@@ -75,8 +75,9 @@ def run() -> Iterator[Figure]:
 
 
 def _figures(measured: dict[str, Any]) -> Iterator[Figure]:
-    tenants, costs = measured["tenants"], measured["costs"]
-    worst = min(tenants, key=lambda tenant: tenant["recall"])
+    costs = measured["costs"]
+    worst = min(measured["tenants"], key=lambda tenant: tenant["recall"])
+    tenants = [tenant for tenant in measured["tenants"] if tenant["ms"]]
     yield Figure(
         "search.recall10_min_tenant",
         worst["recall"],
@@ -104,7 +105,7 @@ def _figures(measured: dict[str, Any]) -> Iterator[Figure]:
         reference=25.0,
         runs=len(whole),
         note=(
-            f"words and vectors through the product's search, all tenants alike; p50 {statistics.median(whole):.1f}; "
+            f"words and vectors through the product's search, {len(tenants)} tenants alike; p50 {statistics.median(whole):.1f}; "
             f"slowest tenant ({slow['rows']} chunks) p95 {_percentile(slow['search_ms'], 95):.1f}, of which words "
             f"p50 {statistics.median(slow['words_ms']):.1f}, vectors {statistics.median(slow['ms']):.1f}"
         ),
@@ -333,6 +334,11 @@ def _questions(owner: Owner, number: int) -> list[tuple[str, str, Matrix]]:
     return asked
 
 
+def _is_timed(number: int) -> bool:
+    """The ten largest tenants and every tenth of the others; recall is measured for all."""
+    return number < 10 or number % 10 == 0
+
+
 def _measure(owner: Owner, number: int) -> dict[str, Any]:
     from apps.knowledge.retrieval import search
     from apps.knowledge.retrieval.candidates import region_of
@@ -356,6 +362,8 @@ def _measure(owner: Owner, number: int) -> dict[str, Any]:
             true = set(ids[np.argsort(-near)[:LIMIT]].tolist())
             hits = {hit.chunk_id.int & (2**62 - 1) for hit in by_vector(question)}
             found, wanted = found + len(hits & true), wanted + len(true)
+        if not _is_timed(number):
+            return {"rows": len(ids), "recall": found / wanted, "ms": []}
         own = [statistics.median(_times(by_vector, asked)) for _ in range(ROUNDS)]
         words = _times(lambda question: find_by_words(region=region, query=question[0], limit=40), asked)
     # The embedding of the question is left out: it is the same for every tenant and measured elsewhere.
