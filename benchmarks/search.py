@@ -105,7 +105,8 @@ def _figures(measured: dict[str, Any]) -> Iterator[Figure]:
         reference=25.0,
         runs=len(whole),
         note=(
-            f"words and vectors through the product's search, {len(tenants)} tenants alike; p50 {statistics.median(whole):.1f}; "
+            f"words and vectors through the product's search, {len(tenants)} tenants alike; "
+            f"p50 {statistics.median(whole):.1f}; "
             f"slowest tenant ({slow['rows']} chunks) p95 {_percentile(slow['search_ms'], 95):.1f}, of which words "
             f"p50 {statistics.median(slow['words_ms']):.1f}, vectors {statistics.median(slow['ms']):.1f}"
         ),
