@@ -1,5 +1,6 @@
 """What changed between two states of an assistant, as a person would say it. Pure."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -37,6 +38,8 @@ _LABELS = {
     "model_id": "Model",
     "knowledge_base_ids": "Knowledge bases",
     "snapshot_ids": "Pinned snapshots",
+    "access_tags": "Access tags",
+    "metadata_filter": "Document filter",
     "temperature": "Temperature",
     "max_output_tokens": "Longest answer",
     "refusal": "Refusal sentence",
@@ -79,6 +82,10 @@ def _shown(spec: VersionSpec, field: str, names: Mapping[UUID, str]) -> str:
         return ", ".join(sorted(names.get(base, "A deleted knowledge base") for base in value)) or "None"
     if field == "snapshot_ids":
         return ", ".join(sorted(names.get(pinned, "A deleted snapshot") for pinned in value)) or "None"
+    if field == "access_tags":
+        return ", ".join(value) or "None"
+    if field == "metadata_filter":
+        return json.dumps(value, ensure_ascii=False) if value else "None"
     if field == "suggested_questions":
         return "\n".join(value)
     if field == "temperature":

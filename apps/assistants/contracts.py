@@ -35,7 +35,8 @@ class Turn:
 class VersionSpec:
     """Everything the answering engine needs to know about one state of an assistant.
 
-    `version_id` and `number` are None for a draft. `model_id` None means the tenant's chat route.
+    `version_id` and `number` are None for a draft. `model_id` None means the tenant's chat route. Documents with access
+    tags are used only with one of `access_tags`, and all only where they fit the `metadata_filter`.
     """
 
     version_id: UUID | None
@@ -52,6 +53,8 @@ class VersionSpec:
     opening_message: str
     suggested_questions: tuple[str, ...] = ()
     snapshot_ids: tuple[UUID, ...] = ()
+    access_tags: tuple[str, ...] = ()
+    metadata_filter: Mapping[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-safe form, so that a run can freeze the exact state it was planned with (also a draft's)."""
@@ -61,6 +64,7 @@ class VersionSpec:
         data["knowledge_base_ids"] = [str(base) for base in self.knowledge_base_ids]
         data["suggested_questions"] = list(self.suggested_questions)
         data["snapshot_ids"] = [str(snapshot) for snapshot in self.snapshot_ids]
+        data["access_tags"] = list(self.access_tags)
         return data
 
     @classmethod
@@ -72,6 +76,7 @@ class VersionSpec:
         values["knowledge_base_ids"] = tuple(UUID(base) for base in values["knowledge_base_ids"])
         values["suggested_questions"] = tuple(values.get("suggested_questions", ()))
         values["snapshot_ids"] = tuple(UUID(snapshot) for snapshot in values.get("snapshot_ids", ()))
+        values["access_tags"] = tuple(values.get("access_tags", ()))
         return cls(**values)
 
 

@@ -52,6 +52,10 @@ class Assistant(TenantOwned):
     suggested_questions = ArrayField(models.CharField(max_length=200), default=list, blank=True)
     # Snapshots of knowledge bases that answers keep to; a base without one is searched as it is.
     snapshot_ids = ArrayField(models.UUIDField(), default=list, blank=True)
+    # Which documents of its knowledge bases it may use: those without access tags, those with one of these, and of
+    # all these only what fits the filter (`knowledge.contracts.Audience`).
+    access_tags = ArrayField(models.CharField(max_length=40), default=list, blank=True)
+    metadata_filter = models.JSONField(default=None, null=True, blank=True)
     draft_revision = models.PositiveIntegerField(default=1, editable=False)
 
     published_version = TenantForeignKey(

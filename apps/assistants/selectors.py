@@ -134,6 +134,8 @@ def draft_spec(assistant: Assistant) -> VersionSpec:
         opening_message=assistant.opening_message,
         suggested_questions=tuple(assistant.suggested_questions),
         snapshot_ids=tuple(assistant.snapshot_ids),
+        access_tags=tuple(assistant.access_tags),
+        metadata_filter=assistant.metadata_filter,
     )
 
 

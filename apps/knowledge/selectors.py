@@ -7,7 +7,7 @@ from dataclasses import astuple, fields
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Sum
+from django.db.models import CharField, Count, Exists, Func, Max, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from apps.knowledge.contracts import RetrievalSettings
@@ -51,6 +51,7 @@ __all__ = [
     "get_source_run",
     "get_version",
     "latest_questions",
+    "list_access_tags",
     "list_chunks",
     "list_chunks_of_version",
     "list_deleted_documents",
@@ -66,6 +67,15 @@ __all__ = [
     "search",
     "tell_run",
 ]
+
+
+class Unnest(Func):
+    """A row for each item of an array."""
+
+    function = "unnest"
+    set_returning = True
+    output_field = CharField()
+
 
 _NO_BASE = "There is no such knowledge base."
 _NO_DOCUMENT = "There is no such document."
@@ -134,6 +144,15 @@ def list_documents(*, knowledge_base_id: UUID, external_id: str = "") -> QuerySe
     if external_id:
         documents = documents.filter(external_id=external_id)
     return documents.order_by("-id")
+
+
+def list_access_tags(*, knowledge_base_id: UUID | None = None) -> list[str]:
+    """The access tags that documents of the ambient tenant have, or those of one base, in order."""
+    tagged = Document.objects.filter(deleted_at=None).exclude(access_tags=[])
+    if knowledge_base_id is not None:
+        tagged = tagged.filter(knowledge_base_id=knowledge_base_id)
+    tags = tagged.annotate(tag=Unnest("access_tags")).order_by("tag").values_list("tag", flat=True)
+    return list(tags.distinct())
 
 
 def list_deleted_documents(*, knowledge_base_id: UUID) -> QuerySet[Document]:

@@ -118,6 +118,27 @@ def test_wrong_input_is_said_beside_its_field(owner: Pages) -> None:
     assert "less than or equal to 2" in page
 
 
+def test_which_documents_it_may_use_is_set_by_form(owner: Pages, guide: Assistant, tenant_a: Any) -> None:
+    """L-20: tags apart by commas, a filter as JSON; what cannot be read is said beside its field."""
+    written = {"access_tags": "HR, partners,", "metadata_filter": '{"field": "year", "gte": 2025}'}
+    assert owner.post(f"{guide.id}/edit/", {**FORM, **written}).status_code == 302
+    with tenant_tx(tenant_a.tenant.id):
+        spec = selectors.get_draft_spec(guide.id)
+    assert (spec.access_tags, spec.metadata_filter) == (("hr", "partners"), {"field": "year", "gte": 2025})
+    page = words(owner.get(f"{guide.id}/edit/"))
+    assert 'value="hr, partners"' in page
+    for name, value, sentence in (
+        ("access_tags", "no tag!", "cannot be an access tag"),
+        ("metadata_filter", '{"field"', "This is not JSON"),
+        ("metadata_filter", "[1]", "Write an object"),
+        ("metadata_filter", '{"a": NaN}', "This is not JSON"),
+        ("metadata_filter", '{"team": "shop"}', "is unknown"),
+    ):
+        refused = owner.post(f"{guide.id}/edit/", {**FORM, **written, name: value})
+        assert refused.status_code == 422
+        assert sentence in refused.content.decode()
+
+
 def test_saving_with_script_answers_with_the_form_alone(owner: Pages, guide: Assistant) -> None:
     data = {**FORM, "revision": str(guide.draft_revision)}
     page = words(owner.post(f"{guide.id}/edit/", data, hx_request="true"))

@@ -189,6 +189,34 @@ async def test_an_empty_knowledge_base_refuses_without_asking_anybody(fake: Fake
     assert (heard.finished.call_id, heard.finished.choice, fake.calls) == (None, None, [])
 
 
+async def test_what_an_assistant_may_not_see_is_neither_found_nor_told(
+    fake: FakeProvider, version: VersionSpec
+) -> None:
+    """L-20: a tag that is put on now counts for the next question, and no model reads what it hides."""
+
+    def describe() -> None:
+        from apps.knowledge import selectors
+        from apps.knowledge.services.describing import describe_document
+
+        with tenant_tx():
+            (document,) = selectors.list_documents(knowledge_base_id=version.knowledge_base_ids[0])
+            describe_document(document_id=document.id, access_tags=["partners"], metadata={"year": 2026})
+
+    question, route = "How many seats has the Team plan?", route_to(fake, Script(text="15 seats [1]."))
+    assert (await listen(version=version, question=question, route=route)).retrieved.sources
+    await in_thread(describe)
+    asked = len(fake.calls)
+    this_year, later = ({"field": "year", "gte": year} for year in (2026, 2027))
+    for blind in ({}, {"access_tags": ("hr",)}, {"access_tags": ("partners",), "metadata_filter": later}):
+        heard = await listen(version=replace(version, **blind), question=question, route=route)
+        assert (heard.finished.text, heard.retrieved.sources) == (version.refusal, ())
+    assert len(fake.calls) == asked
+    partner = replace(version, access_tags=("hr", "partners"), metadata_filter=this_year)
+    heard = await listen(version=partner, question=question, route=route)
+    assert heard.finished.text == "15 seats [1]."
+    assert len(heard.finished.citations) == 1
+
+
 async def test_an_approved_answer_is_said_word_for_word_and_no_model_is_asked(
     fake: FakeProvider, version: VersionSpec
 ) -> None:

@@ -47,6 +47,8 @@ def test_name_and_instructions_suffice(in_tenant_a: Any) -> None:
         ({"suggested_questions": ["a?"] * 7}, "suggested_questions"),
         ({"model_id": uuid4()}, "model"),
         ({"knowledge_base_ids": [uuid4()]}, "knowledge_base_ids"),
+        ({"access_tags": ["no tag!"]}, "access_tags"),
+        ({"metadata_filter": {"team": "shop"}}, "metadata_filter"),
     ],
 )
 def test_invalid_settings_are_named_by_field(in_tenant_a: Any, fields: dict[str, Any], field: str) -> None:
@@ -142,6 +144,28 @@ def test_knowledge_bases_are_linked_to_the_draft_and_frozen_in_versions(in_tenan
     delete_knowledge_base(knowledge_base_id=second.id)
     assert selectors.get_draft_spec("guide").knowledge_base_ids == ()
     assert selectors.get_version_spec(version.id).knowledge_base_ids == (first.id,)
+
+
+def test_whom_it_answers_for_is_frozen_in_versions(in_tenant_a: Any) -> None:
+    """L-20: what visitors may be answered from changes with publishing and rolls back with the rest."""
+    wanted = {"field": "year", "gte": 2025}
+    assistant = make_assistant()
+    public = versions.publish(assistant_id=assistant.id)
+    assistants.update_draft(assistant_id=assistant.id, access_tags=["HR", "hr", ""], metadata_filter=wanted)
+    assert selectors.get_published_spec(assistant.id).access_tags == ()
+    assert selectors.unpublished_changes(selectors.get_assistant(assistant.id)) == ("access_tags", "metadata_filter")
+    staff = versions.publish(assistant_id=assistant.id)
+    spec = selectors.get_published_spec(assistant.id)
+    assert (spec.access_tags, spec.metadata_filter) == (("hr",), wanted)
+    versions.rollback(assistant_id=assistant.id, number=public.number)
+    spec = selectors.get_published_spec(assistant.id)
+    assert (spec.access_tags, spec.metadata_filter) == ((), None)
+    assistants.update_draft(assistant_id=assistant.id, metadata_filter={})
+    assert selectors.get_draft_spec(assistant.id).metadata_filter is None
+    without = {name: value for name, value in staff.spec.items() if name not in ("access_tags", "metadata_filter")}
+    staff.spec = without
+    old = selectors.version_spec(staff, assistant)
+    assert (old.access_tags, old.metadata_filter) == ((), None), "versions of before there were tags are for everybody"
 
 
 def test_a_model_that_was_switched_off_does_not_lock_the_draft(in_tenant_a: Any) -> None:

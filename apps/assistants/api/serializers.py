@@ -2,11 +2,19 @@
 
 from typing import Any
 
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.assistants.contracts import VersionSpec
 from apps.assistants.models import Assistant, AssistantVersion
 from apps.assistants.selectors import draft_spec, unpublished_changes, version_spec
+from apps.knowledge.contracts import MAX_ASKED_TAGS
+
+
+@extend_schema_field(OpenApiTypes.OBJECT)
+class DocumentFilterField(serializers.JSONField):
+    """A filter as an object; the service reads it."""
 
 
 class DraftSerializer(serializers.Serializer[Any]):
@@ -20,6 +28,17 @@ class DraftSerializer(serializers.Serializer[Any]):
         required=False,
         max_length=50,
         help_text="Snapshots that answers keep to, one a knowledge base at most",
+    )
+    access_tags = serializers.ListField(
+        child=serializers.CharField(max_length=40),
+        required=False,
+        max_length=MAX_ASKED_TAGS,
+        help_text="Answers may also use documents with one of these tags; without any only those without tags",
+    )
+    metadata_filter = DocumentFilterField(
+        required=False,
+        allow_null=True,
+        help_text="What the metadata of documents must be, as the filter of a knowledge base's search; null: no matter",
     )
     model = serializers.CharField(
         max_length=200,
@@ -121,6 +140,8 @@ def _settings(spec: VersionSpec) -> dict[str, Any]:
         "model": str(spec.model_id) if spec.model_id else None,
         "knowledge_base_ids": [str(base) for base in spec.knowledge_base_ids],
         "snapshot_ids": [str(snapshot) for snapshot in spec.snapshot_ids],
+        "access_tags": list(spec.access_tags),
+        "metadata_filter": spec.metadata_filter,
         "temperature": spec.temperature,
         "max_output_tokens": spec.max_output_tokens,
         "refusal": spec.refusal,

@@ -35,6 +35,7 @@ from apps.gateway.contracts import (
 )
 from apps.gateway.services import completions
 from apps.knowledge import selectors as knowledge
+from apps.knowledge.contracts import Audience
 from parley.db.threads import in_thread
 from parley.llm import FinishReason, Usage, count_tokens
 
@@ -130,6 +131,7 @@ async def _retrieve(version: VersionSpec, query: str) -> list[Source]:
         knowledge.search,
         knowledge_base_ids=version.knowledge_base_ids,
         snapshot_ids=version.snapshot_ids,
+        audience=Audience(version.access_tags, version.metadata_filter),
         query=query,
         limit=PASSAGES,
     )

@@ -1,6 +1,6 @@
 """Writes to an assistant and its draft."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from apps.assistants.selectors import draft_spec
 from apps.assistants.services.origins import clean_origins
 from apps.gateway import selectors as gateway
 from apps.knowledge import selectors as knowledge
+from apps.knowledge.services.audiences import checked_audience
 from apps.tenants.services import audit
 from parley.errors import Conflict, Invalid, NotFound
 
@@ -36,6 +37,8 @@ class DraftFields(TypedDict, total=False):
     opening_message: str
     suggested_questions: Sequence[str]
     snapshot_ids: Sequence[UUID]
+    access_tags: Sequence[str]
+    metadata_filter: Mapping[str, Any] | None
 
 
 @transaction.atomic
@@ -152,6 +155,10 @@ def _apply(assistant: Assistant, fields: DraftFields) -> list[UUID] | None:
         values["suggested_questions"] = [q.strip() for q in values["suggested_questions"] if q.strip()]
     if "snapshot_ids" in values:
         values["snapshot_ids"] = list(dict.fromkeys(values["snapshot_ids"]))
+    if "access_tags" in values or "metadata_filter" in values:
+        asked = (values.get(name, getattr(assistant, name)) for name in ("access_tags", "metadata_filter"))
+        audience = checked_audience(*asked, filter_field="metadata_filter")
+        values |= {"access_tags": list(audience.access_tags), "metadata_filter": audience.metadata_filter}
     if values.get("refusal") == "":
         values["refusal"] = Assistant._meta.get_field("refusal").get_default()
     for name, value in values.items():

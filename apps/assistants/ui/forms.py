@@ -1,6 +1,6 @@
 """Forms of the assistant pages. Services validate again: a form only asks."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +9,9 @@ from django import forms
 from apps.assistants.contracts import VersionSpec
 from apps.assistants.models import HOTTEST, LONGEST_ANSWER, Assistant
 from apps.assistants.services.assistants import DraftFields, SharingFields
+from parley.web.forms import JsonObjectField, NamesField
+
+_TOLD_TAGS = 20
 
 
 def _lines(text: str) -> list[str]:
@@ -33,6 +36,18 @@ class DraftForm(forms.Form):
         required=False,
         widget=forms.CheckboxSelectMultiple,
         help_text="Answers keep to a base as it was at its snapshot. Without one they follow every change.",
+    )
+    access_tags = NamesField(
+        label="Access tags",
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "hr, partners"}),
+        help_text="Documents with one of these tags may be used, too. Empty: only documents without tags, "
+        "which everybody may read.",
+    )
+    metadata_filter = JsonObjectField(
+        label="Only documents whose metadata fit",
+        required=False,
+        help_text='A filter, such as {"field": "year", "gte": 2025}. Empty: whatever their metadata.',
     )
     model_id = forms.TypedChoiceField(label="Model", coerce=UUID, empty_value=None, required=False)
     opening_message = forms.CharField(
@@ -73,6 +88,7 @@ class DraftForm(forms.Form):
         knowledge_bases: Iterable[tuple[UUID, str]],
         models: Iterable[tuple[UUID, str]],
         snapshots: Iterable[tuple[UUID, str]] = (),
+        known_tags: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -80,6 +96,8 @@ class DraftForm(forms.Form):
         bases.choices = list(knowledge_bases)  # type: ignore[attr-defined] # a choice field, by declaration
         pins = self.fields["snapshot_ids"]
         pins.choices = list(snapshots)  # type: ignore[attr-defined] # as above
+        if known_tags:
+            self.fields["access_tags"].help_text += f" In use: {', '.join(known_tags[:_TOLD_TAGS])}."
         model = self.fields["model_id"]
         model.choices = [("", "The organisation's default"), *models]  # type: ignore[attr-defined] # as above
 
@@ -97,6 +115,8 @@ class DraftForm(forms.Form):
             instructions=data["instructions"],
             knowledge_base_ids=data["knowledge_base_ids"],
             snapshot_ids=data["snapshot_ids"],
+            access_tags=data["access_tags"],
+            metadata_filter=data["metadata_filter"],
             model_id=data["model_id"],
             opening_message=data["opening_message"],
             suggested_questions=_lines(data["suggested_questions"]),
@@ -118,6 +138,8 @@ def draft_initial(spec: VersionSpec, *, revision: int | None = None) -> dict[str
         **spec.as_dict(),
         "knowledge_base_ids": list(spec.knowledge_base_ids),
         "snapshot_ids": list(spec.snapshot_ids),
+        "access_tags": list(spec.access_tags),
+        "metadata_filter": spec.metadata_filter,
         "model_id": spec.model_id,
         "suggested_questions": "\n".join(spec.suggested_questions),
         "revision": revision,

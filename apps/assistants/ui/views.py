@@ -186,6 +186,7 @@ def _draft_form(data: Any, *, initial: dict[str, Any]) -> DraftForm:
         initial=initial,
         knowledge_bases=bases,
         snapshots=knowledge.list_snapshot_choices(),
+        known_tags=knowledge.list_access_tags(),
         models=gateway.list_chat_choices(),
     )
 

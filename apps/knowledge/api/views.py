@@ -13,7 +13,6 @@ from rest_framework.response import Response
 
 from apps.knowledge import selectors
 from apps.knowledge.api import bodies
-from apps.knowledge.contracts import MAX_ASKED_TAGS, Audience
 from apps.knowledge.ingest import limits
 from apps.knowledge.ingest.bundle import is_bundle
 from apps.knowledge.ingest.sniff import too_large_sentence
@@ -27,8 +26,8 @@ from apps.knowledge.services import (
     page_adding,
     retrieval_settings,
 )
+from apps.knowledge.services.audiences import checked_audience
 from apps.knowledge.services.describing import describe_document
-from apps.knowledge.services.external import checked_access_tags
 from parley.errors import Invalid, NotFound, TooLarge
 from parley.tenancy import tenant_tx
 from parley.web.api import TenantAPIView, paginate, parse_body
@@ -187,10 +186,9 @@ class KnowledgeBaseSearch(TenantAPIView):
         with tenant_tx():
             base = selectors.get_knowledge_base(knowledge_base_id)
         question = parse_body(bodies.SearchQuestion, request)
-        tags = checked_access_tags(question.pop("access_tags", ()), most=MAX_ASKED_TAGS) or []
-        if tags:
+        audience = checked_audience(question.pop("access_tags", ()), question.pop("filter", None))
+        if audience.access_tags:
             self.actor.require("knowledge.edit")
-        audience = Audience(tuple(tags), question.pop("filter", None))
         found = selectors.search(knowledge_base_ids=[base.id], audience=audience, **question)
         return Response({"passages": [bodies.passage_body(passage) for passage in found]})
 
