@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("PARLEY_BENCH_DATA", ROOT.parent / "shared" / "data"))
 SETS = tuple(os.environ.get("PARLEY_BENCH_RETRIEVAL", "code,docs,covid,faq").split(","))
 ARTICLES = int(os.environ.get("PARLEY_BENCH_ARTICLES", "98"))
-METHODS = ("keyword", "vector", "hybrid")
+METHODS = ("keyword", "vector", "hybrid", "rerank")
 DEPTH = 40
 _RUNNABLE = [sys.executable, "-m", "parley.embedded.throwaway", sys.executable, "-m", "benchmarks.retrieval"]
 
@@ -356,9 +356,12 @@ def _ask(tenant_id: UUID, base_id: UUID, test_set: TestSet, method: str) -> Outc
 def _searcher(method: str, base_id: UUID) -> Callable[[str], list[tuple[UUID, str]]]:
     """Question in; document and text of each passage out, best first."""
     from apps.knowledge import selectors
+    from apps.knowledge.contracts import LOCAL_RERANKER, RetrievalSettings
+
+    settings = RetrievalSettings(reranker=LOCAL_RERANKER) if method == "rerank" else RetrievalSettings()
 
     def by_both(question: str) -> list[tuple[UUID, str]]:
-        passages = selectors.search(knowledge_base_ids=[base_id], query=question, limit=DEPTH)
+        passages = selectors.search(knowledge_base_ids=[base_id], query=question, limit=DEPTH, settings=settings)
         return [(passage.document_id, passage.text) for passage in passages]
 
     if method in ("hybrid", "rerank"):

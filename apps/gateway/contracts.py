@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 # `evaluation` is answering, too, on the chat route, but its spending is shown apart.
-Purpose = Literal["chat", "embed", "judge", "evaluation"]
+Purpose = Literal["chat", "embed", "judge", "evaluation", "rerank", "rewrite"]
 RoutePurpose = Literal["chat", "embed", "judge"]
 Confidence = Literal["exact", "estimated"]
 

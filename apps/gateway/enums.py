@@ -17,6 +17,7 @@ class ModelKind(TextChoices):
 
     CHAT = "chat", "Chat"
     EMBED = "embed", "Embedding"
+    RERANK = "rerank", "Reranking"
 
 
 class Purpose(TextChoices):
@@ -26,6 +27,8 @@ class Purpose(TextChoices):
     EMBED = "embed", "Search"
     JUDGE = "judge", "Judging"
     EVALUATION = "evaluation", "Evaluation"
+    RERANK = "rerank", "Reranking"
+    REWRITE = "rewrite", "Rewriting questions"
 
 
 class RoutePurpose(TextChoices):

@@ -81,7 +81,12 @@ def find_chat_model(model_id: UUID) -> Model | None:
 
 def list_chat_choices() -> list[tuple[UUID, str]]:
     """Id and label of each chat model that an assistant can be pinned to, by label."""
-    rows = list_models(kind=ModelKind.CHAT, is_enabled=True).order_by("label")
+    return list_choices(ModelKind.CHAT)
+
+
+def list_choices(kind: ModelKind) -> list[tuple[UUID, str]]:
+    """Id and label of each model of a kind that may be called, by label."""
+    rows = list_models(kind=kind, is_enabled=True).order_by("label")
     return [(row.id, f"{row.label} · {row.provider.name}") for row in rows]
 
 
@@ -150,6 +155,15 @@ def get_embedder(model_id: UUID) -> contracts.ModelChoice:
         raise Invalid(
             "The embedding model of this knowledge base was removed or switched off. Switch it on, or choose another."
         )
+    return choices[0]
+
+
+def get_reranker(model_id: UUID) -> contracts.ModelChoice:
+    """A rerank model by id. Raises `Invalid` when it was removed or switched off. Needs `tenant_tx`."""
+    found = Model.objects.select_related("provider").filter(id=model_id, kind=ModelKind.RERANK)
+    choices = _usable(found, "rerank")
+    if not choices:
+        raise Invalid("The rerank model was removed or switched off. Switch it on, or choose another.")
     return choices[0]
 
 

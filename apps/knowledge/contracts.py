@@ -10,6 +10,7 @@ from uuid import UUID
 MAX_SEARCH_RESULTS = 50
 MIN_CANDIDATES, MAX_CANDIDATES = 10, 200
 MAX_SECTION_TOKENS = 2_000
+NO_RERANKER, LOCAL_RERANKER = "none", "local"
 # As so many one may ask.
 MAX_ASKED_TAGS = 50
 
@@ -39,7 +40,8 @@ class RetrievalSettings:
     Each of the two ways proposes `candidate_count` passages. Passages whose relevance is below `min_relevance` in
     [0, 1] are not found at all: "nothing found" is an answer. `removes_repeats` leaves out what a better passage
     says already; `diversity` in [0, 1) spreads the results over subjects. With `section_tokens` above 0 each passage
-    comes with as much of its section around it.
+    comes with as much of its section around it. `reranker` puts the best candidates in order once more: none, the
+    local one, or the rerank model of this id.
     """
 
     vector_weight: float | None = None
@@ -48,6 +50,7 @@ class RetrievalSettings:
     removes_repeats: bool = True
     diversity: float = 0.0
     section_tokens: int = 0
+    reranker: str = NO_RERANKER
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class Explanation:
     Ranks count from 1 and are None when that way of looking did not propose the passage. `word_score` has no upper
     end, `similarity` is a cosine, `fused` lies in [0, 1]. `relevance` in [0, 1], which `min_relevance` is held
     against, compares across questions: the mean of cosine and of the share of the question's words.
+    `rerank_score` in [0, 1] is None where nothing was reranked.
     """
 
     word_rank: int | None
@@ -65,6 +69,7 @@ class Explanation:
     similarity: float | None
     fused: float
     relevance: float
+    rerank_score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,8 @@ class Passage:
     # An approved answer to this very question: it wins over everything else, and its text is the answer.
     is_curated: bool = False
     section: str = ""
+    # Its place in reading order among the chunks of its document.
+    ordinal: int = 0
     # The web page it was fetched from; empty for what was uploaded, typed or pushed.
     url: str = ""
 

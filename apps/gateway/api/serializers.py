@@ -8,7 +8,7 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.gateway import periods, selectors
-from apps.gateway.enums import ProviderKind, Purpose
+from apps.gateway.enums import ModelKind, ProviderKind, Purpose
 from apps.gateway.models import Budget, Model, Provider, Route, UsageEntry
 
 _ADDABLE = (ProviderKind.OPENAI.value, ProviderKind.LITELLM.value)
@@ -62,6 +62,7 @@ class NewModelSerializer(ModelSerializer):
     """A model to add."""
 
     provider_id = serializers.UUIDField()
+    kind = serializers.ChoiceField(choices=ModelKind.choices, required=False)
 
 
 class ModelChangeSerializer(ModelSerializer):

@@ -22,6 +22,8 @@ Kind = Literal["query", "passage"]
 # Providers refuse longer lists; and a repeat costs no more than this much again.
 MAX_TEXTS_A_CALL = 128
 MAX_TOKENS_A_CALL = 60_000
+# Somebody waits for the answer to a question, and words alone find something, too.
+_QUERY_SECONDS = 4.0
 
 
 def current_model(model_id: UUID | None = None) -> str:
@@ -45,7 +47,8 @@ def embed(*, texts: Sequence[str], kind: Kind = "passage", model_id: UUID | None
     choice = _choice(model_id)
     vectors: list[list[float]] = []
     for batch in _batches(texts):
-        request = EmbedRequest(target=_target(choice), texts=batch, kind=kind)
+        is_waited_for = kind == "query" and not choice.reads_slowly
+        request = EmbedRequest(_target(choice), batch, kind, _QUERY_SECONDS if is_waited_for else None)
         vectors += _embed_patiently(request, choice).vectors
     return vectors if choice.reads_slowly else [_unit(vector, choice.label) for vector in vectors]
 

@@ -29,6 +29,7 @@ def create_model(
     *,
     provider_id: UUID,
     name: str,
+    kind: str = ModelKind.CHAT,
     label: str = "",
     context_tokens: int | None = None,
     max_output_tokens: int | None = None,
@@ -36,25 +37,31 @@ def create_model(
     output_price: Decimal | None = None,
     cached_input_price: Decimal | None = None,
 ) -> Model:
-    """Add a chat model to a provider. Sizes and prices that are left out come from LiteLLM's list.
+    """Add a model to a provider. Sizes and prices that are left out come from LiteLLM's list.
+
+    Only chat models write: the others have no longest answer, and their output costs nothing.
 
     Raises `NotFound`, `Invalid`, `Conflict`.
     """
     provider = selectors.get_provider(provider_id)
     if provider.is_built_in:
         raise Conflict("The built-in models are fixed. Add a provider of your own, then a model to it.")
+    if kind not in ModelKind.values:
+        sentence = "A model answers, embeds or reranks."
+        raise Invalid(sentence, errors={"kind": [sentence]})
     context, longest = _sizes(provider, name.strip(), context_tokens, max_output_tokens)
     model = Model(
         provider=provider,
         name=name.strip(),
         label=label.strip() or name.strip(),
-        kind=ModelKind.CHAT,
+        kind=kind,
         context_tokens=context,
         max_output_tokens=longest,
         input_price=input_price,
         output_price=output_price,
         cached_input_price=cached_input_price,
     )
+    _forget_output(model)
     _require_valid(model)
     model.save(force_insert=True)
     audit.record(action="model.created", target=model, after=_facts(model))
@@ -72,6 +79,7 @@ def update_model(*, model_id: UUID, changes: dict[str, Any]) -> Model:
     for field in _CHANGEABLE & changes.keys():
         value = changes[field]
         setattr(model, field, value.strip() if isinstance(value, str) else value)
+    _forget_output(model)
     _require_valid(model)
     model.save()
     audit.record(action="model.changed", target=model, before=before, after=_facts(model))
@@ -102,6 +110,13 @@ def _sizes(provider: Provider, name: str, context: int | None, longest: int | No
     return context, min(longest, context)
 
 
+def _forget_output(model: Model) -> None:
+    """What does not write has no longest answer, and one price: its output is counted as free."""
+    if model.kind != ModelKind.CHAT:
+        model.max_output_tokens = 0
+        model.output_price = None if model.input_price is None else Decimal(0)
+
+
 def _require_own(model: Model) -> None:
     if model.provider.is_built_in:
         raise Conflict("This model is part of Parley and cannot be changed. Routes decide whether it is used.")
@@ -115,7 +130,7 @@ def _require_valid(model: Model) -> None:
         errors["label"] = ["Give the model a name of up to 120 characters."]
     if not 256 <= model.context_tokens <= _LARGEST_WINDOW:
         errors["context_tokens"] = ["The context must be between 256 and 20,000,000 tokens."]
-    if not 16 <= model.max_output_tokens <= model.context_tokens:
+    if model.kind == ModelKind.CHAT and not 16 <= model.max_output_tokens <= model.context_tokens:
         errors["max_output_tokens"] = ["The longest answer must be between 16 tokens and the context."]
     for field in _PRICES:
         price = getattr(model, field)
@@ -135,6 +150,7 @@ def _facts(model: Model) -> dict[str, object]:
     facts: dict[str, object] = {
         "name": model.name,
         "label": model.label,
+        "kind": model.kind,
         "context_tokens": model.context_tokens,
         "max_output_tokens": model.max_output_tokens,
         "is_enabled": model.is_enabled,

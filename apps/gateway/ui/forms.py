@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django import forms
 
+from apps.gateway.enums import ModelKind
 from apps.gateway.models import Model
 from apps.gateway.services.routes import MOST_CHOICES
 
@@ -71,6 +72,12 @@ class ModelForm(forms.Form):
         widget=forms.TextInput(attrs={"placeholder": "gpt-4o-mini", "autocomplete": "off", "spellcheck": "false"}),
         help_text="Exactly as the provider writes it.",
     )
+    kind = forms.ChoiceField(
+        label="Does",
+        choices=ModelKind.choices,
+        required=False,
+        help_text="Chat models answer, embedding models compare meanings, reranking models put passages in order.",
+    )
     label = forms.CharField(
         label="Shown as", max_length=120, required=False, help_text="Left empty, the model's own name is shown."
     )
@@ -94,17 +101,26 @@ class ModelForm(forms.Form):
         help_text="Puts it at the head of the route for answering. The models there now become its fallbacks.",
     )
 
-    def __init__(self, *args: Any, is_new: bool = True, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, is_new: bool = True, kind: str = ModelKind.CHAT, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         del self.fields["is_enabled" if is_new else "answers_first"]
-        if not is_new:
-            for name in ("context_tokens", "max_output_tokens"):
+        if is_new:
+            return
+        del self.fields["kind"]
+        if kind != ModelKind.CHAT:
+            for name in ("max_output_tokens", "output_price", "cached_input_price"):
+                del self.fields[name]
+        for name in ("context_tokens", "max_output_tokens"):
+            if name in self.fields:
                 self.fields[name].required = True
                 self.fields[name].help_text = "Tokens."
 
     def values(self) -> dict[str, Any]:
         """What the service takes."""
-        return {name: value for name, value in self.cleaned_data.items() if name != "answers_first"}
+        values = {name: value for name, value in self.cleaned_data.items() if name != "answers_first"}
+        if not values.get("kind", True):
+            del values["kind"]
+        return values
 
 
 class RouteForm(forms.Form):

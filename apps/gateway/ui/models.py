@@ -53,7 +53,7 @@ def model_create(request: TenantRequest) -> HttpResponse:
         except Problem as problem:
             add_problem(form, problem)
         else:
-            if form.cleaned_data["answers_first"]:
+            if form.cleaned_data["answers_first"] and model.kind == ModelKind.CHAT:
                 routes.ask_first(purpose=RoutePurpose.CHAT, model_id=model.id)
             _say_what_is_next(request, model)
             return redirect("gateway:model_list", tenant_slug=request.tenant.slug)
@@ -69,7 +69,7 @@ def model_edit(request: TenantRequest, model_id: UUID) -> HttpResponse:
     prices = ("input_price", "output_price", "cached_input_price")
     initial: dict[str, Any] = {field: getattr(model, field) for field in fields}
     initial |= {field: _plain(getattr(model, field)) for field in prices}
-    form = ModelForm(request.POST or None, is_new=False, initial=initial)
+    form = ModelForm(request.POST or None, is_new=False, kind=model.kind, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
             model = models.update_model(model_id=model_id, changes=form.values())

@@ -110,6 +110,9 @@ class RetrievalSettingsChange(serializers.Serializer[Any]):
     removes_repeats = serializers.BooleanField(required=False)
     diversity = serializers.FloatField(required=False)
     section_tokens = serializers.IntegerField(required=False)
+    reranker = serializers.CharField(
+        required=False, max_length=36, help_text="none, local, or the id of a rerank model."
+    )
 
 
 class RetrievalSettingsBody(serializers.Serializer[Any]):
@@ -121,6 +124,7 @@ class RetrievalSettingsBody(serializers.Serializer[Any]):
     removes_repeats = serializers.BooleanField()
     diversity = serializers.FloatField()
     section_tokens = serializers.IntegerField()
+    reranker = serializers.CharField()
 
 
 class KnowledgeBaseBody(serializers.Serializer[Any]):
@@ -208,6 +212,7 @@ class PassageBody(serializers.Serializer[Any]):
     url = serializers.CharField(help_text="The web page it was fetched from; empty for anything else.")
     headings = serializers.ListField(child=serializers.CharField())
     similarity = serializers.FloatField(allow_null=True)
+    rerank_score = serializers.FloatField(allow_null=True, help_text="Null where nothing was reranked.")
 
 
 class SearchAnswer(serializers.Serializer[Any]):
@@ -336,6 +341,7 @@ def passage_body(passage: Passage) -> dict[str, Any]:
         "url": passage.url,
         "headings": list(passage.headings),
         "similarity": passage.similarity,
+        "rerank_score": passage.explanation.rerank_score if passage.explanation else None,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
+from apps.knowledge.contracts import NO_RERANKER
 from apps.knowledge.models.knowledge_base import KnowledgeBase
 from parley.tenancy.models import TenantForeignKey, TenantOwned
 
@@ -19,6 +20,8 @@ class StoredRetrievalSettings(TenantOwned):
     removes_repeats = models.BooleanField()
     diversity = models.FloatField()
     section_tokens = models.PositiveSmallIntegerField(default=0)
+    # None, local, or the id of a rerank model, which lies in an app of its own and may be removed.
+    reranker = models.CharField(max_length=36, default=NO_RERANKER)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:

@@ -123,6 +123,15 @@ def neighbours_of(*, region: Region, places: Sequence[Place]) -> dict[UUID, Plac
     }
 
 
+def passages_of(*, region: Region, documents: Sequence[UUID], limit: int) -> dict[UUID, Place]:
+    """The passages of these documents, the first documents first, at most `limit`."""
+    by_document: dict[UUID, list[tuple[UUID, Place]]] = {}
+    rows = _findable().filter(_is_of(region), document_id__in=documents).order_by("ordinal")
+    for key, document_id, ordinal in rows.values_list("id", "document_id", "ordinal"):
+        by_document.setdefault(document_id, []).append((key, Place(document_id, ordinal)))
+    return dict([passage for document in documents for passage in by_document.get(document, [])][:limit])
+
+
 def sections_of(*, region: Region, chunk_ids: Sequence[UUID]) -> dict[UUID, dict[UUID, Sibling]]:
     """For each chunk the chunks of its section in reading order, itself among them."""
     placed = {

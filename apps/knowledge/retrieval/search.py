@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import structlog
 
 from apps.gateway.services import embeddings
 from apps.knowledge.contracts import (
+    LOCAL_RERANKER,
     MAX_SEARCH_RESULTS,
     PUBLIC,
     Audience,
@@ -23,6 +24,7 @@ from apps.knowledge.retrieval.candidates import (
     Candidates,
     find_candidates,
     neighbours_of,
+    passages_of,
     places_of,
     region_of,
     sections_of,
@@ -32,9 +34,11 @@ from apps.knowledge.retrieval.candidates import (
 from apps.knowledge.retrieval.curated import find_curated, with_curated
 from apps.knowledge.retrieval.evidence import Place, with_evidence
 from apps.knowledge.retrieval.fusion import automatic_vector_weight, fuse
+from apps.knowledge.retrieval.local_reranker import DOCUMENTS, PASSAGES
 from apps.knowledge.retrieval.metadata_filter import parse_filter
 from apps.knowledge.retrieval.region import Region
 from apps.knowledge.retrieval.relevance import question_stems, relevance
+from apps.knowledge.retrieval.reranking import reranked, reranker_of
 from apps.knowledge.retrieval.sections import give_sections
 from apps.knowledge.retrieval.settings import settings_of
 from apps.knowledge.retrieval.variety import spread, without_repeats
@@ -70,7 +74,8 @@ def search(
     for snapshots and approved answers. An empty list means that nothing relevant enough was found.
 
     Call it without a transaction and with an ambient tenant: the question is embedded first, then one
-    transaction reads. Raises `Invalid` for a question that is empty or too long, and for a filter that cannot be read.
+    transaction reads, or two with a reranker between them. Raises `Invalid` for a question that is empty or too long,
+    and for a filter that cannot be read.
     """
     question = " ".join(query.split())
     if not question:
@@ -88,11 +93,20 @@ def search(
         region = region_of(knowledge_base_ids, snapshot_ids, audience=audience)
         if region.permitted.only == ():
             return []
-        found = _search(region, question, vector, limit, chosen)
+        rerank = reranker_of(chosen.reranker)
+        depth = max(_READ_PER_RESULT * limit, rerank.depth if rerank else 0)
+        found = _propose(region, question, vector, depth, chosen)
         curated = find_curated(
             knowledge_base_ids=knowledge_base_ids, permitted=region.permitted, question=question, vector=vector
         )
-        return with_curated(curated, found, limit)
+        if rerank is None:
+            return with_curated(curated, _settle(region, found, limit, chosen), limit)
+    found = reranked(rerank, question, found)
+    with tenant_tx():
+        # A provider had seconds, in which a document may have been deleted.
+        still = places_of([passage.chunk_id for passage in found])
+        found = [passage for passage in found if passage.chunk_id in still]
+        return with_curated(curated, _settle(region, found, limit, chosen), limit)
 
 
 def _embed(question: str) -> str | None:
@@ -104,25 +118,33 @@ def _embed(question: str) -> str | None:
     return "[" + ",".join(f"{value:.6f}" for value in vector) + "]"
 
 
-def _search(
-    region: Region, question: str, vector: str | None, limit: int, settings: RetrievalSettings
+def _propose(
+    region: Region, question: str, vector: str | None, depth: int, settings: RetrievalSettings
 ) -> list[Passage]:
-    found = find_candidates(region=region, question=question, vector=vector, limit=max(limit, settings.candidate_count))
+    """The best `depth` passages, best first, without those that are not relevant enough."""
+    count = max(depth // _READ_PER_RESULT, settings.candidate_count)
+    found = find_candidates(region=region, question=question, vector=vector, limit=count)
     weight = settings.vector_weight
     if weight is None:
         weight = automatic_vector_weight(found.similarities)
     fused = fuse(found.words, found.similarities, vector_weight=weight)
-    found, places = _with_neighbours(region, found, fused, vector)
+    found, places = _with_more(region, found, fused, vector, whole=settings.reranker == LOCAL_RERANKER)
     fused = fuse(found.words, found.similarities, vector_weight=weight)
     ordered = with_evidence(fused, places)
     asked = question_stems(question)
     passages = {
         key: _passage(chunk, ordered[key], _explained(key, found, fused.get(key, 0.0), asked, chunk))
-        for key, chunk in _read(list(ordered)[: _READ_PER_RESULT * limit]).items()
+        for key, chunk in _read(list(ordered)[:depth]).items()
     }
-    ranked = [key for key in ordered if key in passages and _is_relevant(passages[key], settings)]
+    return [passages[key] for key in ordered if key in passages and _is_relevant(passages[key], settings)]
+
+
+def _settle(region: Region, found: Sequence[Passage], limit: int, settings: RetrievalSettings) -> list[Passage]:
+    """The wanted ones of ranked passages: spread, without repeats, with their sections."""
+    passages = {passage.chunk_id: passage for passage in found}
+    ranked = list(passages)
     if settings.diversity > 0.0:
-        near = {key: ordered[key] for key in ranked}
+        near = {key: passages[key].score for key in ranked}
         ranked = spread(near, vectors_of(region=region, chunk_ids=ranked), diversity=settings.diversity)
     if settings.removes_repeats:
         ranked = without_repeats(ranked, lambda key: passages[key].text, limit=limit)
@@ -143,13 +165,18 @@ def _is_relevant(passage: Passage, settings: RetrievalSettings) -> bool:
     return passage.explanation is None or passage.explanation.relevance >= settings.min_relevance
 
 
-def _with_neighbours(
-    region: Region, found: Candidates, fused: Mapping[UUID, float], vector: str | None
+def _with_more(
+    region: Region, found: Candidates, fused: Mapping[UUID, float], vector: str | None, *, whole: bool
 ) -> tuple[Candidates, dict[UUID, Place]]:
-    """The candidates and what stands beside the best of them, with all their places."""
+    """The candidates and what stands beside the best of them, or their `whole` documents, with all their places."""
     places = places_of(list(fused))
-    best = [places[key] for key in list(fused)[:_WITH_NEIGHBOURS] if key in places]
-    beside = {key: place for key, place in neighbours_of(region=region, places=best).items() if key not in places}
+    best = [places[key] for key in fused if key in places]
+    if whole:
+        documents = cast("list[UUID]", list(dict.fromkeys(place.document for place in best))[:DOCUMENTS])
+        more = passages_of(region=region, documents=documents, limit=PASSAGES)
+    else:
+        more = neighbours_of(region=region, places=best[:_WITH_NEIGHBOURS])
+    beside = {key: place for key, place in more.items() if key not in places}
     similarities = similarities_of(region=region, chunk_ids=list(beside), vector=vector)
     beside = {key: place for key, place in beside.items() if key in similarities}
     return Candidates(found.words, found.proposed, found.similarities | similarities), places | beside
@@ -195,4 +222,5 @@ def _passage(chunk: Any, score: float, explanation: Explanation) -> Passage:
         matches_words=explanation.word_rank is not None,
         explanation=explanation,
         url=chunk.document.url,
+        ordinal=chunk.ordinal,
     )

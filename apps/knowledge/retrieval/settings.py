@@ -7,7 +7,7 @@ from dataclasses import fields
 from statistics import mean
 from uuid import UUID
 
-from apps.knowledge.contracts import RetrievalSettings
+from apps.knowledge.contracts import LOCAL_RERANKER, NO_RERANKER, RetrievalSettings
 from apps.knowledge.models import StoredRetrievalSettings
 
 DEFAULTS = RetrievalSettings()
@@ -19,6 +19,7 @@ def settings_of(knowledge_base_ids: Sequence[UUID]) -> RetrievalSettings:
 
     Several bases make one list of results, so they share settings: weights and diversity are averaged, the most
     candidates, the lowest threshold and the longest sections win, and repeats are removed if one of them wants it.
+    A rerank model reads the passages of bases that all chose it; otherwise the local one serves.
     """
     rows = StoredRetrievalSettings.objects.filter(knowledge_base_id__in=knowledge_base_ids)
     stored = [RetrievalSettings(**values) for values in rows.values(*_NAMES)]
@@ -39,4 +40,11 @@ def combined(settings: Sequence[RetrievalSettings]) -> RetrievalSettings:
         removes_repeats=any(each.removes_repeats for each in settings),
         diversity=mean(each.diversity for each in settings),
         section_tokens=max(each.section_tokens for each in settings),
+        reranker=_shared_reranker({each.reranker for each in settings}),
     )
+
+
+def _shared_reranker(chosen: set[str]) -> str:
+    if len(chosen) == 1:
+        return chosen.pop()
+    return LOCAL_RERANKER if chosen - {NO_RERANKER} else NO_RERANKER

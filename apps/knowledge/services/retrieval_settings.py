@@ -6,7 +6,16 @@ from dataclasses import asdict, replace
 from typing import Any
 from uuid import UUID
 
-from apps.knowledge.contracts import MAX_CANDIDATES, MAX_SECTION_TOKENS, MIN_CANDIDATES, RetrievalSettings
+from apps.gateway import selectors as gateway
+from apps.gateway.enums import ModelKind
+from apps.knowledge.contracts import (
+    LOCAL_RERANKER,
+    MAX_CANDIDATES,
+    MAX_SECTION_TOKENS,
+    MIN_CANDIDATES,
+    NO_RERANKER,
+    RetrievalSettings,
+)
 from apps.knowledge.models import StoredRetrievalSettings
 from apps.knowledge.retrieval.settings import settings_of
 from apps.knowledge.selectors import get_knowledge_base
@@ -16,8 +25,17 @@ from parley.errors import Invalid
 MAX_DIVERSITY = 0.9
 
 
+def list_rerankers() -> list[tuple[str, str]]:
+    """What can put candidates in order once more, with its name. Inside the caller's tenant transaction."""
+    models = [(str(model_id), label) for model_id, label in gateway.list_choices(ModelKind.RERANK)]
+    return [(NO_RERANKER, "None"), (LOCAL_RERANKER, "Local, on this machine"), *models]
+
+
 def checked(settings: RetrievalSettings) -> RetrievalSettings:
-    """The settings themselves. Raises `Invalid` with a sentence for each one that makes no sense."""
+    """The settings themselves. Raises `Invalid` with a sentence for each one that makes no sense.
+
+    Inside the caller's tenant transaction.
+    """
     errors: dict[str, list[str]] = {}
     weight = settings.vector_weight
     if weight is not None and not 0.0 <= weight <= 1.0:
@@ -30,6 +48,8 @@ def checked(settings: RetrievalSettings) -> RetrievalSettings:
         errors["diversity"] = [f"Diversity lies between 0 (best first) and {MAX_DIVERSITY}."]
     if not 0 <= settings.section_tokens <= MAX_SECTION_TOKENS:
         errors["section_tokens"] = [f"Give between 0 (the passage alone) and {MAX_SECTION_TOKENS} tokens."]
+    if settings.reranker not in {name for name, _ in list_rerankers()}:
+        errors["reranker"] = ["Choose none, the local one, or a rerank model that is switched on."]
     if errors:
         raise Invalid("The search settings were not saved.", errors=errors)
     return settings

@@ -1,13 +1,19 @@
 """The forms of the knowledge pages. They check shapes; the services decide."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
 from uuid import UUID
 
 from django import forms
 from django.http import QueryDict
 
-from apps.knowledge.contracts import MAX_CANDIDATES, MAX_SECTION_TOKENS, MIN_CANDIDATES, RetrievalSettings
+from apps.knowledge.contracts import (
+    MAX_CANDIDATES,
+    MAX_SECTION_TOKENS,
+    MIN_CANDIDATES,
+    NO_RERANKER,
+    RetrievalSettings,
+)
 from apps.knowledge.ingest import limits
 from apps.knowledge.ingest.question_answer import MAX_ANSWER_CHARS, MAX_PHRASINGS, MAX_QUESTION_CHARS
 from apps.knowledge.retrieval.languages import CHOICES
@@ -174,11 +180,17 @@ class RetrievalForm(forms.Form):
         label="Section around it",
         help_text="Tokens of its section that a passage is read with. 0: the passage alone.",
     )
+    reranker = forms.ChoiceField(
+        required=False,
+        label="Rerank",
+        help_text="Puts the best candidates in order once more. A model of a provider reads their text.",
+    )
     removes_repeats = forms.BooleanField(required=False, label="Leave out what repeats a better passage")
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, rerankers: Sequence[tuple[str, str]], **kwargs: Any) -> None:
         """The fields stand beside the form of the question and belong to it."""
         super().__init__(*args, **kwargs)
+        cast("forms.ChoiceField", self.fields["reranker"]).choices = list(rerankers)
         for field in self.fields.values():
             field.widget.attrs["form"] = "retrieval-form"
 
@@ -192,6 +204,7 @@ class RetrievalForm(forms.Form):
             "min_relevance": settings.min_relevance,
             "diversity": settings.diversity,
             "section_tokens": settings.section_tokens,
+            "reranker": settings.reranker,
             "removes_repeats": settings.removes_repeats,
         }
 
@@ -201,4 +214,5 @@ class RetrievalForm(forms.Form):
         weight = data.pop("vector_weight")
         is_manual = data.pop("weighting") == "manual"
         data["section_tokens"] = data["section_tokens"] or 0
+        data["reranker"] = data["reranker"] or NO_RERANKER
         return RetrievalSettings(vector_weight=(0.5 if weight is None else weight) if is_manual else None, **data)

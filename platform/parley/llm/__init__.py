@@ -1,8 +1,8 @@
-"""The one gateway to models: what may be asked, what comes back, and `chat`, `stream_chat` and `embed`."""
+"""The one gateway to models: what may be asked, what comes back, and the calls themselves."""
 
-from parley.llm.calls import Backend, chat, embed, stream_chat
+from parley.llm.calls import Backend, chat, embed, rerank, stream_chat
 from parley.llm.errors import LlmError, LlmErrorKind
-from parley.llm.events import ChatEvent, ChatResult, EmbedResult, Finished, FinishReason, TextDelta, Usage
+from parley.llm.events import ChatEvent, ChatResult, EmbedResult, Finished, FinishReason, RerankResult, TextDelta, Usage
 from parley.llm.price_list import KnownContext, KnownPrice, known_context, known_price
 from parley.llm.requests import (
     ChatMessage,
@@ -12,6 +12,7 @@ from parley.llm.requests import (
     Grounding,
     GroundingSource,
     ModelTarget,
+    RerankRequest,
     Timeouts,
 )
 from parley.llm.static_embedder import embed_statically
@@ -35,6 +36,8 @@ __all__ = [
     "LlmError",
     "LlmErrorKind",
     "ModelTarget",
+    "RerankRequest",
+    "RerankResult",
     "TextDelta",
     "Timeouts",
     "Usage",
@@ -44,5 +47,6 @@ __all__ = [
     "embed_statically",
     "known_context",
     "known_price",
+    "rerank",
     "stream_chat",
 ]

@@ -5,8 +5,8 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from parley.llm.errors import LlmError
-from parley.llm.events import ChatEvent, ChatResult, EmbedResult, Finished, TextDelta
-from parley.llm.requests import ChatRequest, EmbedRequest
+from parley.llm.events import ChatEvent, ChatResult, EmbedResult, Finished, RerankResult, TextDelta
+from parley.llm.requests import ChatRequest, EmbedRequest, RerankRequest
 
 # Modules by backend name, imported on first use: LiteLLM alone takes seconds to import.
 _CHAT_BACKENDS = {
@@ -18,6 +18,10 @@ _EMBED_BACKENDS = {
     "openai": "parley.llm.backends.openai_embeddings",
     "litellm": "parley.llm.backends.litellm",
     "local": "parley.llm.local_embedder",
+}
+_RERANK_BACKENDS = {
+    "openai": "parley.llm.backends.http_rerank",
+    "litellm": "parley.llm.backends.litellm",
 }
 
 
@@ -32,6 +36,10 @@ class Backend(Protocol):
 
 class _EmbedModule(Protocol):
     def embed(self, request: EmbedRequest) -> EmbedResult: ...
+
+
+class _RerankModule(Protocol):
+    def rerank(self, request: RerankRequest) -> RerankResult: ...
 
 
 def stream_chat(request: ChatRequest) -> AsyncGenerator[ChatEvent]:
@@ -63,3 +71,12 @@ def embed(request: EmbedRequest) -> EmbedResult:
     """One vector per text, in order. Synchronous; raises `LlmError`."""
     backend = cast("_EmbedModule", import_module(_EMBED_BACKENDS[request.target.backend]))
     return backend.embed(request)
+
+
+def rerank(request: RerankRequest) -> RerankResult:
+    """How well each text answers the question, one score per text, in order. Synchronous; raises `LlmError`."""
+    name = _RERANK_BACKENDS.get(request.target.backend)
+    if name is None:
+        raise LlmError("not_found", f"{request.target.model} cannot put passages in order. Choose a rerank model.")
+    backend = cast("_RerankModule", import_module(name))
+    return backend.rerank(request)

@@ -44,6 +44,14 @@ class ChatResult:
 
 
 @dataclass(frozen=True, slots=True)
+class RerankResult:
+    """One score in [0, 1] per text, in the order of the texts: how well it answers the question."""
+
+    scores: list[float]
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
 class EmbedResult:
     """One vector per text, in order; every vector has unit length when the model is the local one."""
 

@@ -84,3 +84,15 @@ class EmbedRequest:
     target: EmbedTarget
     texts: tuple[str, ...]
     kind: Literal["query", "passage"] = "passage"
+    # Of the whole call; None leaves it to the backend, which has patience.
+    timeout_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RerankRequest:
+    """Texts to be judged by how well each answers the question, within `timeout_seconds` for the whole call."""
+
+    target: ModelTarget
+    question: str
+    texts: tuple[str, ...]
+    timeout_seconds: float = 3.0

@@ -13,7 +13,7 @@ from django.utils.http import urlencode
 
 from apps.knowledge import selectors
 from apps.knowledge.contracts import Passage
-from apps.knowledge.services.retrieval_settings import update_retrieval_settings
+from apps.knowledge.services.retrieval_settings import list_rerankers, update_retrieval_settings
 from apps.knowledge.ui import presenting
 from apps.knowledge.ui.forms import RetrievalForm
 from apps.knowledge.ui.views.tabs import tabs
@@ -32,7 +32,7 @@ def retrieval_test(request: TenantRequest, base_id: UUID) -> HttpResponse:
     saved = selectors.get_retrieval_settings(base.id)
     given = request.POST if request.method == "POST" else request.GET
     is_tried = "candidate_count" in given
-    form = RetrievalForm(given if is_tried else RetrievalForm.values_of(saved))
+    form = RetrievalForm(given if is_tried else RetrievalForm.values_of(saved), rerankers=list_rerankers())
     question = given.get("q", "").strip()
     if request.method == "POST" and form.is_valid():
         try:
@@ -58,6 +58,9 @@ def retrieval_test(request: TenantRequest, base_id: UUID) -> HttpResponse:
         "form": form,
         "question": question,
         "found": None if found is None else presenting.found_passages(found, question),
+        "is_reranked": any(
+            passage.explanation and passage.explanation.rerank_score is not None for passage in found or ()
+        ),
         "search_problem": problem_sentence,
         "may_evaluate": request.actor.can("evaluations.edit"),
         "asked": selectors.latest_questions(knowledge_base_id=base.id, limit=_ASKED_LATELY),

@@ -16,9 +16,10 @@ import structlog
 from parley.llm.backends.estimates import estimated_usage
 from parley.llm.backends.faults import parse_retry_after
 from parley.llm.errors import LlmError, LlmErrorKind
-from parley.llm.events import ChatEvent, EmbedResult, Finished, FinishReason, TextDelta, Usage
+from parley.llm.events import ChatEvent, EmbedResult, Finished, FinishReason, RerankResult, TextDelta, Usage
 from parley.llm.guard import require_allowed
-from parley.llm.requests import ChatRequest, EmbedRequest
+from parley.llm.requests import ChatRequest, EmbedRequest, RerankRequest
+from parley.llm.rerank_scores import read_scores
 from parley.llm.tokens import count_tokens
 
 log = structlog.get_logger(__name__)
@@ -185,7 +186,11 @@ def embed(request: EmbedRequest) -> EmbedResult:
     require_allowed(request.target.base_url)
     library = _litellm()
     arguments: dict[str, Any] = {"model": request.target.model, "input": list(request.texts), "num_retries": 0}
-    optional = {"api_key": request.target.api_key, "api_base": request.target.base_url}
+    optional = {
+        "api_key": request.target.api_key,
+        "api_base": request.target.base_url,
+        "timeout": request.timeout_seconds,
+    }
     try:
         reply = library.embedding(**arguments, **{name: value for name, value in optional.items() if value})
     except Exception as error:
@@ -196,6 +201,33 @@ def embed(request: EmbedRequest) -> EmbedResult:
     used = getattr(reply.usage, "prompt_tokens", None)
     tokens = sum(count_tokens(text) for text in request.texts) if used is None else int(used)
     return EmbedResult(vectors=vectors, usage=Usage(tokens, 0, is_reported=used is not None))
+
+
+def rerank(request: RerankRequest) -> RerankResult:
+    """One score per text; synchronous; raises `LlmError`."""
+    from parley.llm.backends.http_rerank import rerank_tokens  # imports httpx
+
+    require_allowed(request.target.base_url)
+    library = _litellm()
+    model = request.target.model
+    arguments: dict[str, Any] = {
+        "model": model,
+        "query": request.question,
+        "documents": list(request.texts),
+        "top_n": len(request.texts),
+        "return_documents": False,
+        "timeout": request.timeout_seconds,
+    }
+    optional = {"api_key": request.target.api_key, "api_base": request.target.base_url}
+    try:
+        reply = library.rerank(**arguments, **{name: value for name, value in optional.items() if value})
+    except Exception as error:
+        raise _mapped(error, model) from error
+    rows = [(int(row["index"]), float(row["relevance_score"])) for row in reply.results or ()]
+    used = ((reply.meta or {}).get("tokens") or {}).get("input_tokens")
+    tokens = rerank_tokens(request) if used is None else int(used)
+    scores = read_scores(rows, len(request.texts), where=f"The provider of {model}")
+    return RerankResult(scores, Usage(tokens, 0, is_reported=used is not None))
 
 
 def _mapped(error: Exception, model: str) -> LlmError:

@@ -50,7 +50,9 @@ def _post(
         headers = headers | {"Authorization": f"Bearer {request.target.api_key}"}
     body = {"model": request.target.model, "input": list(texts), "encoding_format": encoding}
     try:
-        response = _pool().post(f"{base_url.rstrip('/')}/embeddings", json=body, headers=headers)
+        patience = _TIMEOUT if request.timeout_seconds is None else request.timeout_seconds
+        address = f"{base_url.rstrip('/')}/embeddings"
+        response = _pool().post(address, json=body, headers=headers, timeout=patience)
     except httpx.TimeoutException as error:
         raise LlmError("timeout", f"{where} took too long to embed the text. Try again.") from error
     except httpx.HTTPError as error:

@@ -126,6 +126,8 @@ class FakeProtocol(asyncio.Protocol):
             self._chat(path, body)
         elif path.endswith("/embeddings"):
             self._embed(path, body)
+        elif path.endswith("/rerank"):
+            self._rerank(path, body)
         else:
             self._respond(404, replies.compact({"error": {"message": "no such path", "type": "not_found"}}))
 
@@ -152,6 +154,14 @@ class FakeProtocol(asyncio.Protocol):
         if self._fails_at_once(script):
             return
         self._respond(200, b"{not json" if script.fault == "bad-json" else replies.embeddings(body))
+        call.is_complete = script.fault is None
+
+    def _rerank(self, path: str, body: dict[str, Any]) -> None:
+        call = self._remember(path, body)
+        script = self._find_script(body)
+        if self._fails_at_once(script):
+            return
+        self._respond(200, b"{not json" if script.fault == "bad-json" else replies.reranking(body))
         call.is_complete = script.fault is None
 
     def _fails_at_once(self, script: Script) -> bool:

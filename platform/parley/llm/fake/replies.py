@@ -114,3 +114,14 @@ def _vector(text: str, *, as_base64: bool) -> list[float] | str:
     if as_base64:
         return base64.b64encode(struct.pack(f"<{EMBEDDING_DIMENSIONS}f", *values)).decode()
     return values
+
+
+def reranking(body: dict[str, Any]) -> bytes:
+    """The share of the question's words in each document, the best document first."""
+    asked = set(str(body.get("query", "")).lower().split())
+    documents = [str(document) for document in body.get("documents") or []]
+    shares = [len(asked & set(document.lower().split())) / max(1, len(asked)) for document in documents]
+    rows = [{"index": place, "relevance_score": share} for place, share in enumerate(shares)]
+    tokens = sum(count_tokens(document) for document in documents)
+    results = sorted(rows, key=lambda row: -row["relevance_score"])
+    return compact({"model": body.get("model"), "results": results, "usage": {"total_tokens": tokens}})
