@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("knowledge", "0017_quotas"),
+        ("knowledge", "0018_access_tags"),
     ]
 
     operations = [
