@@ -5,6 +5,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
 from apps.knowledge.contracts import (
@@ -18,6 +19,73 @@ from apps.knowledge.ingest import limits
 from apps.knowledge.ingest.question_answer import MAX_ANSWER_CHARS, MAX_PHRASINGS, MAX_QUESTION_CHARS
 from apps.knowledge.retrieval.languages import CHOICES
 from apps.knowledge.services.retrieval_settings import MAX_DIVERSITY
+from apps.knowledge.ui.metadata_lines import BadLine, read_lines, write_lines
+from parley.web.forms import JsonObjectField, NamesField
+
+_TAGS_HELP = "Who may be answered from it: assistants with one of these. Empty: everybody who may ask."
+
+
+class MetadataField(forms.CharField):
+    """An object as `ui.metadata_lines` writes it."""
+
+    widget = forms.Textarea(attrs={"rows": 3, "class": "mono", "spellcheck": "false"})
+
+    def to_python(self, value: Any) -> Any:
+        """The object that the lines say. Raises `ValidationError` for lines that say nothing."""
+        try:
+            return read_lines(str(value or ""))
+        except BadLine as problem:
+            raise ValidationError(str(problem)) from problem
+
+    def prepare_value(self, value: Any) -> Any:
+        """The object as lines."""
+        return write_lines(value) if isinstance(value, dict) else value
+
+    def run_validators(self, value: Any) -> None:
+        """The services know what may be in it."""
+
+
+class DescribeForm(forms.Form):
+    """Access tags and metadata of a document, or of the files that are about to be added."""
+
+    access_tags = NamesField(
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "hr, partners"}),
+        help_text=_TAGS_HELP,
+    )
+    metadata = MetadataField(
+        required=False,
+        help_text='One a line, such as year: 2026 or team: ["shop", "sales"]. Searches can be filtered by it.',
+    )
+
+    def given(self) -> dict[str, Any]:
+        """What a valid form names, without what was left empty."""
+        return {name: value for name, value in self.cleaned_data.items() if value}
+
+
+class AudienceForm(forms.Form):
+    """As whom to ask in the retrieval test."""
+
+    access_tags = NamesField(
+        required=False,
+        label="Access tags",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "hr, partners"}),
+        help_text="Finds documents with one of these, too. Empty: only those without tags.",
+    )
+    filter = JsonObjectField(
+        required=False, label="Metadata", help_text='For example {"field": "year", "gte": 2025}. Empty: all.'
+    )
+
+    def __init__(self, *args: Any, may_be_anybody: bool, known_tags: Iterable[str] = (), **kwargs: Any) -> None:
+        """Only who looks after documents asks as somebody else. The fields belong to the form of the question."""
+        super().__init__(*args, **kwargs)
+        known = ", ".join(known_tags)
+        if known:
+            self.fields["access_tags"].help_text += f" In use: {known}."
+        if not may_be_anybody:
+            del self.fields["access_tags"]
+        for field in self.fields.values():
+            field.widget.attrs["form"] = "retrieval-form"
 
 
 class BaseForm(forms.Form):
@@ -49,6 +117,13 @@ class TextForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 12}),
         help_text="Plain text or Markdown. Headings become the places shown.",
     )
+    access_tags = NamesField(
+        required=False, widget=forms.TextInput(attrs={"autocomplete": "off"}), help_text=_TAGS_HELP
+    )
+
+    def values(self) -> dict[str, Any]:
+        """What the service takes; without tags the text keeps those it has."""
+        return {**self.cleaned_data, "access_tags": self.cleaned_data["access_tags"] or None}
 
 
 class ChunkForm(forms.Form):
@@ -110,6 +185,12 @@ class EntryForm(forms.Form):
     answer = forms.CharField(
         max_length=MAX_ANSWER_CHARS, widget=forms.Textarea(attrs={"rows": 8}), help_text="Plain text or Markdown."
     )
+    access_tags = NamesField(
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "hr, partners"}),
+        help_text="Who may be told: assistants with one of these. Empty: everybody who may ask.",
+    )
+    metadata = MetadataField(required=False, help_text="One a line, such as year: 2026.")
 
     @staticmethod
     def values_asked(address: QueryDict) -> dict[str, str]:
@@ -130,7 +211,7 @@ class EntryImportForm(forms.Form):
 
     file = forms.FileField(
         label="CSV file",
-        help_text="Columns “question” and “answer”, and “phrasings” apart by | if there are any.",
+        help_text="Columns “question” and “answer”; “phrasings” and “access_tags”, each apart by |, if there are any.",
         widget=forms.ClearableFileInput(attrs={"accept": ".csv,text/csv"}),
     )
 

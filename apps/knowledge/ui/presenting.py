@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -87,6 +87,19 @@ def _status_words(document: Document, progress: IndexingProgress | None) -> str:
     if document.status == DocumentStatus.QUEUED and document.error:
         return "Waiting to try again"
     return str(DocumentStatus(document.status).label)
+
+
+def metadata_rows(metadata: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Names and values as people read them."""
+    return [(name, ", ".join(_shown(each) for each in _listed(value))) for name, value in metadata.items()]
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _shown(value: Any) -> str:
+    return ("no", "yes")[value] if isinstance(value, bool) else str(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from django import forms
 from apps.knowledge.models import Source
 from apps.knowledge.services.source_settings import MAX_DELAY_SECONDS, MAX_DEPTH, MAX_PAGES, SourceSettings
 from apps.knowledge.source_enums import SourceKind, SourceSchedule
+from apps.knowledge.ui.forms import MetadataField
+from parley.web.forms import NamesField
 
 _LINES = forms.Textarea(attrs={"rows": 3, "class": "mono", "spellcheck": "false"})
 
@@ -49,6 +51,15 @@ class SourceForm(forms.Form):
         max_value=MAX_DELAY_SECONDS,
         initial=1.0,
         help_text="The site’s own Crawl-delay counts if it is longer.",
+    )
+    access_tags = NamesField(
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "hr, partners"}),
+        help_text="Who may be answered from its pages: assistants with one of these. Empty: everybody who may ask. "
+        "A change counts at once, for all its pages.",
+    )
+    metadata = MetadataField(
+        required=False, help_text="Joins the metadata of every page, one a line, such as team: support."
     )
     obeys_robots = forms.BooleanField(
         label="Obey robots.txt",

@@ -14,7 +14,7 @@ from apps.knowledge import selectors
 from apps.knowledge.models import KnowledgeBase
 from apps.knowledge.services import knowledge_bases
 from apps.knowledge.ui import presenting
-from apps.knowledge.ui.forms import BaseForm, SearchForm, TextForm
+from apps.knowledge.ui.forms import BaseForm, DescribeForm, SearchForm, TextForm
 from apps.knowledge.ui.source_presenting import source_context
 from apps.knowledge.ui.views.tabs import tabs
 from apps.knowledge.usage import knowledge_usage
@@ -98,6 +98,8 @@ def base_context(request: TenantRequest, base: KnowledgeBase, text_form: TextFor
         "rows": rows,
         "unfinished": [row.document.id for row in rows if row.is_unfinished],
         "text_form": text_form or TextForm(),
+        "describe_form": DescribeForm(auto_id="upload_%s"),
+        "known_tags": selectors.list_access_tags(knowledge_base_id=base.id),
         **source_context(base),
         "accept": presenting.ACCEPT,
         "max_bytes": presenting.MAX_BYTES,

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django import forms
 from django.contrib import messages
 from django.core.files.uploadedfile import UploadedFile
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django_htmx.http import HttpResponseClientRefresh
 
 from apps.knowledge import selectors
@@ -20,12 +22,14 @@ from apps.knowledge.ingest.sniff import too_large_sentence
 from apps.knowledge.models import Document, KnowledgeBase
 from apps.knowledge.policies import is_unfinished, may_edit_chunks
 from apps.knowledge.services import archives, documents, indexing_control
+from apps.knowledge.services.describing import describe_document, tag_documents
 from apps.knowledge.ui import presenting
-from apps.knowledge.ui.forms import AddChunkForm, ChunkForm, TextForm
+from apps.knowledge.ui.forms import AddChunkForm, ChunkForm, DescribeForm, TextForm
 from apps.knowledge.ui.views.bases import DOCUMENTS_PER_PAGE, base_context
 from apps.knowledge.ui.views.originals import asked_version
 from apps.knowledge.ui.views.tabs import tabs
-from parley.errors import Conflict, Problem, TooLarge
+from parley.errors import Conflict, Invalid, Problem, TooLarge
+from parley.tenancy import tenant_tx
 from parley.web.access import TenantRequest, tenant_page
 from parley.web.forms import add_problem
 
@@ -41,7 +45,11 @@ def document_add(request: TenantRequest, base_id: UUID) -> HttpResponse:
     """Add every chosen file; one that is refused does not hold up the others."""
     base = selectors.get_knowledge_base(base_id)
     uploads = request.FILES.getlist("file")
-    added = sum(_add_upload(request, base, upload) for upload in uploads[:_MAX_FILES])
+    form = DescribeForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, f"Nothing was added. {_sentences(form)}")
+        return redirect("knowledge:base_detail", tenant_slug=request.tenant.slug, base_id=base.id)
+    added = sum(_add_upload(request, base, upload, form.given()) for upload in uploads[:_MAX_FILES])
     if not uploads:
         messages.error(request, "Choose at least one file.")
     if len(uploads) > _MAX_FILES:
@@ -52,7 +60,13 @@ def document_add(request: TenantRequest, base_id: UUID) -> HttpResponse:
     return redirect("knowledge:base_detail", tenant_slug=request.tenant.slug, base_id=base.id)
 
 
-def _add_upload(request: TenantRequest, base: KnowledgeBase, upload: UploadedFile[bytes]) -> int:
+def _sentences(form: forms.Form) -> str:
+    return " ".join(str(sentence) for errors in form.errors.values() for sentence in errors)
+
+
+def _add_upload(
+    request: TenantRequest, base: KnowledgeBase, upload: UploadedFile[bytes], described: dict[str, Any]
+) -> int:
     """How many documents came of one chosen file."""
     name = upload.name or ""
     try:
@@ -60,16 +74,18 @@ def _add_upload(request: TenantRequest, base: KnowledgeBase, upload: UploadedFil
             raise TooLarge(too_large_sentence(upload.size or 0))
         content = upload.read()
         if is_bundle(content):
-            return _add_archive(request, base, content)
-        documents.add_document(knowledge_base_id=base.id, name=name, content=content, media_type=upload.content_type)
+            return _add_archive(request, base, content, described)
+        documents.add_document(
+            knowledge_base_id=base.id, name=name, content=content, media_type=upload.content_type, **described
+        )
     except Problem as problem:
         messages.error(request, f"{documents.clean_name(name)}: {problem.detail}")
         return 0
     return 1
 
 
-def _add_archive(request: TenantRequest, base: KnowledgeBase, content: bytes) -> int:
-    added = archives.add_archive(knowledge_base_id=base.id, content=content)
+def _add_archive(request: TenantRequest, base: KnowledgeBase, content: bytes, described: dict[str, Any]) -> int:
+    added = archives.add_archive(knowledge_base_id=base.id, content=content, **described)
     for path, reason in added.skipped[:_MAX_REASONS]:
         messages.warning(request, f"{path}: {reason}")
     if (more := len(added.skipped) - _MAX_REASONS) > 0:
@@ -88,7 +104,7 @@ def text_add(request: TenantRequest, base_id: UUID) -> HttpResponse:
     form = TextForm(request.POST)
     if form.is_valid():
         try:
-            documents.add_text(knowledge_base_id=base.id, **form.cleaned_data)
+            documents.add_text(knowledge_base_id=base.id, **form.values())
         except Problem as problem:
             add_problem(form, problem)
         else:
@@ -157,6 +173,52 @@ def document_detail(request: TenantRequest, document_id: UUID) -> HttpResponse:
         return HttpResponseClientRefresh()
     if request.htmx:
         return render(request, f"{_DETAIL}#state", _state(document))
+    return render(request, _DETAIL, _detail(request, document))
+
+
+@tenant_page({"POST": "knowledge.edit"})
+def document_describe(request: TenantRequest, document_id: UUID) -> HttpResponse:
+    """Other access tags or metadata for a document; the next search counts with them."""
+    document = selectors.get_document(document_id)
+    form = DescribeForm(request.POST)
+    if form.is_valid():
+        try:
+            describe_document(document_id=document.id, **form.cleaned_data)
+        except Problem as problem:
+            add_problem(form, problem)
+        else:
+            messages.success(request, "Saved. It counts from the next question on.")
+            return redirect("knowledge:document_detail", tenant_slug=request.tenant.slug, document_id=document.id)
+    return render(request, _DETAIL, _detail(request, document, form), status=422)
+
+
+@tenant_page({"POST": "knowledge.edit"})
+def document_tags(request: TenantRequest, base_id: UUID) -> HttpResponse:
+    """Give the documents chosen in the list access tags, or take some from them (`intent=remove`)."""
+    base = selectors.get_knowledge_base(base_id)
+    chosen = _uuids(",".join(request.POST.getlist("document")))
+    tags = request.POST.get("access_tags", "").split(",")
+    change = {"remove": tags} if request.POST.get("intent") == "remove" else {"add": tags}
+    try:
+        if not chosen:
+            raise Invalid("Choose at least one document.")
+        with tenant_tx():
+            count = tag_documents(knowledge_base_id=base.id, document_ids=chosen, **change)
+    except Problem as problem:
+        messages.error(request, problem.detail)
+    else:
+        noun = "document" if count == 1 else "documents"
+        messages.success(
+            request, f"The access tags of {count} {noun} were changed. It counts from the next question on."
+        )
+    number = request.POST.get("page", "")
+    address = reverse("knowledge:base_detail", kwargs={"tenant_slug": request.tenant.slug, "base_id": base.id})
+    return redirect(f"{address}?page={number}" if number.isdecimal() and number != "1" else address)
+
+
+def _detail(request: TenantRequest, document: Document, describe_form: DescribeForm | None = None) -> dict[str, Any]:
+    """What the page of a document needs; `describe_form` carries a refused one back."""
+    described = {"access_tags": document.access_tags, "metadata": document.metadata}
     versions = list(selectors.list_versions(document_id=document.id)[:_MAX_VERSIONS])
     number = asked_version(request) or document.version_number
     version = next((row for row in versions if row.number == number), versions[0])
@@ -169,7 +231,9 @@ def document_detail(request: TenantRequest, document_id: UUID) -> HttpResponse:
     rows = [presenting.chunk_row(chunk) for chunk in page]
     chosen = next((row for row in rows if str(row.chunk.id) == request.GET.get("chunk")), rows[0] if rows else None)
     asked_sheet = request.GET.get("sheet") or str(chosen.sheet or 1 if chosen else 1)
-    context = _state(document) | {
+    return _state(document) | {
+        "describe_form": describe_form or DescribeForm(initial=described),
+        "metadata": presenting.metadata_rows(document.metadata),
         "page": page,
         "rows": rows,
         "versions": versions,
@@ -180,7 +244,6 @@ def document_detail(request: TenantRequest, document_id: UUID) -> HttpResponse:
         "add_form": AddChunkForm(),
         "editing": _edit_form(request, rows),
     }
-    return render(request, _DETAIL, context)
 
 
 def _state(document: Document) -> dict[str, Any]:

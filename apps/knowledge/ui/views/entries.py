@@ -53,7 +53,8 @@ def entry_add(request: TenantRequest, base_id: UUID, kind: str) -> HttpResponse:
 def entry_edit(request: TenantRequest, entry_id: UUID) -> HttpResponse:
     """Other words for an entry."""
     entry = selectors.get_entry(entry_id)
-    initial = {"question": entry.question, "phrasings": "\n".join(entry.phrasings), "answer": entry.answer}
+    initial = {name: getattr(entry, name) for name in EntryForm.base_fields}
+    initial["phrasings"] = "\n".join(entry.phrasings)
     form = EntryForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:

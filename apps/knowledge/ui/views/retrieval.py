@@ -13,11 +13,12 @@ from django.utils.http import urlencode
 
 from apps.knowledge import selectors
 from apps.knowledge.contracts import Passage
+from apps.knowledge.services.audiences import checked_audience
 from apps.knowledge.services.retrieval_settings import list_rerankers, update_retrieval_settings
 from apps.knowledge.ui import presenting
-from apps.knowledge.ui.forms import RetrievalForm
+from apps.knowledge.ui.forms import AudienceForm, RetrievalForm
 from apps.knowledge.ui.views.tabs import tabs
-from parley.errors import Problem
+from parley.errors import Invalid, Problem
 from parley.web.access import TenantRequest, tenant_page
 from parley.web.forms import add_problem
 
@@ -33,6 +34,12 @@ def retrieval_test(request: TenantRequest, base_id: UUID) -> HttpResponse:
     given = request.POST if request.method == "POST" else request.GET
     is_tried = "candidate_count" in given
     form = RetrievalForm(given if is_tried else RetrievalForm.values_of(saved), rerankers=list_rerankers())
+    may_be_anybody = request.actor.can("knowledge.edit")
+    audience_form = AudienceForm(
+        request.GET,
+        may_be_anybody=may_be_anybody,
+        known_tags=selectors.list_access_tags(knowledge_base_id=base.id) if may_be_anybody else (),
+    )
     question = given.get("q", "").strip()
     if request.method == "POST" and form.is_valid():
         try:
@@ -45,17 +52,27 @@ def retrieval_test(request: TenantRequest, base_id: UUID) -> HttpResponse:
             return redirect(f"{here}?{urlencode({'q': question})}" if question else here)
     found: list[Passage] | None = None
     problem_sentence = ""
-    if question and form.is_valid():
+    if question and form.is_valid() and audience_form.is_valid():
+        asked = audience_form.cleaned_data
         try:
+            audience = checked_audience(asked.get("access_tags", ()), asked["filter"])
             found = selectors.search(
-                knowledge_base_ids=[base.id], query=question, limit=_RESULTS, settings=form.settings()
+                knowledge_base_ids=[base.id],
+                query=question,
+                limit=_RESULTS,
+                settings=form.settings(),
+                audience=audience,
             )
+        except Invalid as problem:
+            add_problem(audience_form, problem)
+            problem_sentence = "" if audience_form.errors else problem.detail
         except Problem as problem:
             problem_sentence = problem.detail
     context = {
         "base": base,
         "tabs": tabs(request, base.id, "test"),
         "form": form,
+        "audience_form": audience_form,
         "question": question,
         "found": None if found is None else presenting.found_passages(found, question),
         "is_reranked": any(
@@ -67,7 +84,12 @@ def retrieval_test(request: TenantRequest, base_id: UUID) -> HttpResponse:
         "is_changed": form.is_valid() and form.settings() != saved,
         "tried": _tried(form) if form.is_valid() else [],
     }
-    return render(request, "knowledge/retrieval_test.html", context, status=200 if form.is_valid() else 422)
+    return render(
+        request,
+        "knowledge/retrieval_test.html",
+        context,
+        status=200 if form.is_valid() and audience_form.is_valid() else 422,
+    )
 
 
 def _tried(form: RetrievalForm) -> list[tuple[str, object]]:
