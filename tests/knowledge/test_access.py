@@ -172,6 +172,23 @@ def test_an_approved_answer_is_not_said_to_those_who_may_not_have_it(
     assert said(PUBLIC) == "4,000."
 
 
+def test_what_is_closed_while_a_reranker_thinks_is_not_told(
+    tenant_a: TenantWithKey, base: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """L-20: the time that a provider takes is no gap."""
+    from apps.knowledge.contracts import RetrievalSettings
+    from apps.knowledge.retrieval import search
+
+    def thinks(rerank: Any, question: str, found: list[Any]) -> list[Any]:
+        assert _names(found) == {"Pay", "stable.md"}
+        _tag(tenant_a, "pay.md", "hr")
+        return found
+
+    monkeypatch.setattr(search, "reranked", thinks)
+    settings = RetrievalSettings(reranker="local")
+    assert _names(_find(tenant_a, base, settings=settings)) == {"stable.md"}
+
+
 def test_a_table_of_entries_may_name_tags(tenant_a: TenantWithKey, base: Any) -> None:
     content = b"question,answer,access_tags\nHow much?,A lot.,hr|Partners\nWhen?,Now.,\nWhere?,Here.,no tag!\n"
     with tenant_tx(tenant_a.tenant.id):

@@ -37,6 +37,9 @@ _SIMILARITIES = """
 SELECT chunk_id, -(embedding <#> %(vector)s::halfvec) FROM {rows} AS rows
 WHERE dimensions = {dimensions} AND chunk_id = ANY(%(chunks)s)
 """
+_PERMITTED = """
+SELECT id FROM knowledge_chunk WHERE tenant_id = %(tenant)s AND id = ANY(%(chunks)s) AND {documents}
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,14 @@ def places_of(chunk_ids: Sequence[UUID]) -> dict[UUID, Place]:
     """Where passages stand; those that may not be found any more are left out."""
     rows = _findable().filter(id__in=chunk_ids).values_list("id", "document_id", "ordinal")
     return {key: Place(document_id, ordinal) for key, document_id, ordinal in rows}
+
+
+def permitted_among(*, region: Region, chunk_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of some passages that may be found now."""
+    statement = _PERMITTED.format(documents=region.documents)
+    with connection.cursor() as cursor:
+        cursor.execute(statement, region.parameters | {"chunks": list(places_of(chunk_ids))})
+        return {chunk_id for (chunk_id,) in cursor.fetchall()}
 
 
 def neighbours_of(*, region: Region, places: Sequence[Place]) -> dict[UUID, Place]:

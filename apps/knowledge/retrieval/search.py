@@ -25,6 +25,7 @@ from apps.knowledge.retrieval.candidates import (
     find_candidates,
     neighbours_of,
     passages_of,
+    permitted_among,
     places_of,
     region_of,
     sections_of,
@@ -103,9 +104,12 @@ def search(
             return with_curated(curated, _settle(region, found, limit, chosen), limit)
     found = reranked(rerank, question, found)
     with tenant_tx():
-        # A provider had seconds, in which a document may have been deleted.
-        still = places_of([passage.chunk_id for passage in found])
+        # A provider had seconds, in which a document may have been deleted, or closed to this audience.
+        region = region_of(knowledge_base_ids, snapshot_ids, audience=audience)
+        known = [passage.chunk_id for passage in (*found, curated) if passage is not None]
+        still = permitted_among(region=region, chunk_ids=known)
         found = [passage for passage in found if passage.chunk_id in still]
+        curated = curated if curated is not None and curated.chunk_id in still else None
         return with_curated(curated, _settle(region, found, limit, chosen), limit)
 
 
