@@ -1,9 +1,9 @@
 """The other side of the sandbox: a process that knows no secret, forks once per file and locks the fork up
 (L-14).
 
-Started as `python -m apps.knowledge.ingest.sandbox_process FD`. It imports the parsers once; each request
-then costs a fork (a few milliseconds) instead of an interpreter start. It ends when its owner closes the
-socket or dies.
+Started as `python -m apps.knowledge.ingest.sandbox_process FD`. It imports the parsers once and keeps one fork
+waiting, so that a file costs neither an interpreter's start nor a fork's. It ends when its owner closes the socket
+or dies.
 """
 
 from __future__ import annotations
@@ -13,14 +13,12 @@ import gc
 import json
 import os
 import resource
-import select
 import signal
 import socket
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import Any
 
 from apps.knowledge.crawl.page import read_page
 from apps.knowledge.crawl.sitemap import read_sitemap
@@ -28,10 +26,10 @@ from apps.knowledge.ingest import limits, ocr, ocr_process
 from apps.knowledge.ingest.blocks import Unreadable
 from apps.knowledge.ingest.extract import extract
 from apps.knowledge.ingest.page_picture import page_picture
+from apps.knowledge.ingest.sandbox_fork import MAX_REQUEST_BYTES, Fork
 
 _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWNET = 0x40000000
-_MAX_REQUEST_BYTES = 65_536
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _TINY_PDF = (
     b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Count 1/Kids[3 0 R]>>endobj\n"
@@ -71,17 +69,40 @@ def serve(connection: socket.socket) -> None:
     gc.collect()
     gc.freeze()
     gc.disable()
+    spare: Fork | None = None
     while True:
-        message, descriptors, _, _ = socket.recv_fds(connection, _MAX_REQUEST_BYTES, 2)
-        if not message:
+        spare = spare or _fork(recogniser)
+        request, descriptors, _, _ = socket.recv_fds(connection, MAX_REQUEST_BYTES, 2)
+        if not request:
+            spare.close()
             return
-        source, target = descriptors
-        request = json.loads(message)
-        line = recogniser.line() if recogniser is not None else None
-        outcome = _run_fork(connection, line, source, target, request)
-        os.close(source)
-        os.close(target)
-        connection.sendall(json.dumps(outcome).encode() + b"\n")
+        reader = _hand_over(spare, recogniser, request, descriptors)
+        spare = _fork(recogniser)
+        outcome = reader.watch(connection, json.loads(request)["wall_seconds"])
+        for descriptor in descriptors:
+            os.close(descriptor)
+        if outcome["outcome"] != "abandoned":
+            connection.sendall(json.dumps(outcome).encode() + b"\n")
+        reader.close()
+
+
+def _fork(recogniser: ocr_process.Recogniser | None) -> Fork:
+    return Fork(recogniser.line() if recogniser else None, _prepare, _read_confined)
+
+
+def _hand_over(
+    spare: Fork, recogniser: ocr_process.Recogniser | None, request: bytes, descriptors: Sequence[int]
+) -> Fork:
+    """Give the file to the fork that waits, or to another when that one or its helper is gone."""
+    source, target = descriptors
+    if recogniser is None or spare.helper is recogniser.line():
+        with suppress(OSError):
+            spare.take(request, source, target)
+            return spare
+    spare.close()
+    fresh = _fork(recogniser)
+    fresh.take(request, source, target)
+    return fresh
 
 
 def _warm_up() -> None:
@@ -99,65 +120,20 @@ def _leave_network() -> None:
             libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
 
 
-def _run_fork(
-    connection: socket.socket, line: socket.socket | None, source: int, target: int, request: dict[str, Any]
-) -> dict[str, Any]:
-    """Fork, wait for the end of the fork, the deadline or the owner's death, whichever comes first."""
-    alive, held = os.pipe()
-    child = os.fork()
-    if child == 0:
-        connection.close()
-        os.close(alive)
-        ocr.connect(line, held)
-        _work(source, target, request)
-    os.close(held)
-    ended = _wait(alive, connection, request["wall_seconds"])
-    os.close(alive)
-    if ended != "ended":
-        os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    if ended == "abandoned":
-        raise SystemExit(0)
-    if ended == "timeout":
-        return {"outcome": "timeout"}
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        return {"outcome": "timeout" if number == signal.SIGXCPU else "crashed", "signal": number}
-    return {"outcome": "done" if os.WEXITSTATUS(status) == 0 else "crashed", "signal": 0}
+def _prepare(helper: socket.socket | None, more_time: int) -> None:
+    """In a fork that has no file yet: touch the memory that reading touches, and know whom to ask for text."""
+    _warm_up()
+    ocr.connect(helper, more_time)
 
 
-def _wait(alive: int, connection: socket.socket, seconds: float) -> str:
-    """`alive` reads as closed when the fork ends, and a byte from it asks for more time (text recognition works
-    elsewhere, so its own limit of CPU time stays); the connection reads only when the owner is gone.
-    """
-    started = time.monotonic()
-    deadline = started + seconds
-    while True:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            return "timeout"
-        readable, _, _ = select.select([alive, connection.fileno()], [], [], left)
-        if alive in readable:
-            asked = len(os.read(alive, 4096))
-            if not asked:
-                return "ended"
-            more = deadline + asked * limits.OCR_PAGE_SECONDS
-            deadline = min(more, started + limits.SANDBOX_MOST_WALL_SECONDS)
-        if connection.fileno() in readable:
-            return "abandoned"
-
-
-def _work(source: int, target: int, request: dict[str, Any]) -> NoReturn:
-    """The fork: limits first, then the parsers; leaves without running any clean-up of its parent's."""
-    try:
-        _confine(request)
-        answer = _answer(source, request["kind"], request["name"])
-        payload = json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode()
-        with open(target, "wb", closefd=False) as file:
-            file.write(payload)
-        os._exit(0)
-    except BaseException:
-        os._exit(70)
+def _read_confined(request: bytes, source: int, target: int) -> None:
+    """In a fork: limits first, then the parsers."""
+    asked = json.loads(request)
+    _confine(asked)
+    answer = _answer(source, asked["kind"], asked["name"])
+    payload = json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode()
+    with open(target, "wb", closefd=False) as file:
+        file.write(payload)
 
 
 def _answer(source: int, kind: str, name: str) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def test_too_much_memory_is_a_sentence() -> None:
 def test_a_crash_is_a_failed_document_not_a_failed_worker(sandbox: Sandbox) -> None:
     """L-14: the parser dies by a segmentation fault; the worker gets a sentence and reads on."""
     server = _server(sandbox)
-    others = server.children()
+    waiting = server.children()
     outcome: list[str] = []
 
     def read() -> None:
@@ -75,10 +75,11 @@ def test_a_crash_is_a_failed_document_not_a_failed_worker(sandbox: Sandbox) -> N
 
     reader = threading.Thread(target=read)
     reader.start()
+    # The fork that waited reads; as soon as it does, another waits.
     deadline = time.monotonic() + 10
-    while not (forks := [child for child in server.children() if child not in others]) and time.monotonic() < deadline:
+    while set(server.children()) <= set(waiting) and time.monotonic() < deadline:
         time.sleep(0.005)
-    os.kill(forks[0].pid, signal.SIGSEGV)
+    os.kill(waiting[-1].pid, signal.SIGSEGV)
     reader.join(20)
     assert len(outcome) == 1
     assert "made its reader fail" in outcome[0]
@@ -149,3 +150,17 @@ print(refused)
     environment = {"PYTHONPATH": os.pathsep.join(sys.path), "PATH": os.environ["PATH"]}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.strip() == "3"
+
+
+def test_each_file_is_read_by_a_fork_that_waited_for_it_and_holds_nothing_of_others(sandbox: Sandbox) -> None:
+    """L-14: whatever a file does to its reader, the next file meets another, which has no other's bytes open."""
+    server = _server(sandbox)
+    readers = []
+    for number in range(3):
+        waiting = max(server.children(), key=psutil.Process.create_time)
+        # The standard three, its line, its pipe, and its line to the text recognition.
+        assert len(list(Path(f"/proc/{waiting.pid}/fd").iterdir())) <= 6
+        sandbox.extract(f"file {number}".encode(), "a.txt")
+        waiting.wait(5)
+        readers.append(waiting.pid)
+    assert len(set(readers)) == 3
