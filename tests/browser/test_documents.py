@@ -60,3 +60,32 @@ def test_a_chunk_is_compared_with_its_page_and_mended(
     first.get_by_role("button", name="Turn on").click()
     expect(first.get_by_role("button", name="Turn off")).to_be_visible(timeout=PATIENT)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_chosen_documents_are_closed_to_the_public_and_one_is_opened_again(
+    open_page: OpenPage, tenant_a: TenantWithKey, document: Any
+) -> None:
+    """L-20: in the list for all that are chosen, on the page of a document for it alone; on a phone."""
+    page = open_page(viewport=PHONE)
+    add_member(tenant_a.tenant, "editor@acme.example", "editor")
+    sign_in(page, "editor@acme.example")
+    page.goto(f"/t/{tenant_a.tenant.slug}/knowledge/{document.knowledge_base_id}/")
+    tags = page.get_by_role("combobox", name="Access tags")
+    expect(tags).to_be_hidden()
+    page.get_by_role("checkbox", name="Choose handbook.pdf").check()
+    page.get_by_role("button", name="Choose all").click()
+    expect(page.get_by_role("checkbox", name="Choose handbook.pdf")).not_to_be_checked()
+    expect(tags).to_be_hidden()
+    page.get_by_role("checkbox", name="Choose handbook.pdf").check()
+    tags.fill("HR, partners")
+    page.get_by_role("button", name="Add tags").click()
+    expect(page.get_by_text("The access tags of 1 document were changed")).to_be_visible()
+    expect(page.locator(".document-tags")).to_have_text(re.compile(r"hr\s+partners"))
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.goto(f"/t/{tenant_a.tenant.slug}/knowledge/documents/{document.id}/")
+    page.get_by_role("button", name="Change…").click()
+    page.get_by_role("textbox", name="Access tags").fill("")
+    page.get_by_role("textbox", name="Metadata").fill("year: 2026")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Everybody who may ask", exact=True)).to_be_visible()
+    expect(page.get_by_text("2026", exact=True)).to_be_visible()
