@@ -33,5 +33,11 @@ document.addEventListener("keydown", (event) => {
   select(tabs.at(to % tabs.length), { focus: true });
 });
 
+// Tabs that are pages of their own: on a narrow screen the current one must be seen.
+for (const current of document.querySelectorAll('.tabs > [aria-current]')) {
+  const bar = current.parentElement;
+  bar.scrollLeft = current.offsetLeft - bar.offsetLeft - (bar.clientWidth - current.offsetWidth) / 2;
+}
+
 start(document);
 document.addEventListener("htmx:load", (event) => start(event.target));
