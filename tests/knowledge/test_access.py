@@ -266,6 +266,24 @@ def test_pages_begin_with_the_tags_of_their_source_and_follow_its_changes(
     assert reload(tenant_a, pages["Start"].id).access_tags == ["partners"]
 
 
+def test_a_page_that_two_sources_share_follows_both(
+    tenant_a: TenantWithKey, make_base: Make, website: Website, add_source: Make, sync: Make
+) -> None:
+    """L-20: a second source without tags opens nothing, and the first still closes what it led to."""
+    website.put("/pay", page("Pay", text="The zebra earns 4,000 euros a month, and more at Christmas."))
+    base = make_base(tenant_a)
+    first = add_source(tenant_a, base, website.url("/pay"), kind="page", access_tags=["staff"])
+    sync(tenant_a, first)
+    website.put("/pay", page("Pay", text="The zebra earns 5,000 euros a month, and nothing at Christmas."))
+    second = add_source(tenant_a, base, website.url("/pay"), kind="crawl")
+    sync(tenant_a, second)
+    with tenant_tx(tenant_a.tenant.id):
+        shared = Document.objects.get()
+        assert (shared.source_id, shared.access_tags) == (second.id, ["staff"])
+        update_source(source_id=first.id, access_tags=["hr"])
+        assert Document.objects.get().access_tags == ["hr"]
+
+
 # -- the JSON door -------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
 from apps.knowledge.crawl.addresses import identity
@@ -86,7 +86,10 @@ def update_source(*, source_id: UUID, address: str | None = None, **changes: Any
     source.save()
     if after["access_tags"] != before["access_tags"]:
         old, new = set(before["access_tags"]), set(after["access_tags"])
-        held = Document.objects.filter(source=source, deleted_at=None).select_for_update().order_by("id")
+        # A page that two sources lead to names the one that fetched it last.
+        pages = SourcePage.objects.filter(source=source, state=PageState.CURRENT).exclude(document=None)
+        is_held = Q(source=source) | Q(id__in=pages.values("document_id"))
+        held = Document.objects.filter(is_held, deleted_at=None).select_for_update().order_by("id")
         retag(held, lambda tags: (tags - old) | new)
     changed = {name for name in after if after[name] != before[name]}
     record(
