@@ -149,8 +149,8 @@ def get_embedder(model_id: UUID) -> contracts.ModelChoice:
 
     Raises `Invalid` when it was removed or switched off. Needs `tenant_tx`; keep the result out of logs.
     """
-    found = Model.objects.select_related("provider").filter(id=model_id, kind=ModelKind.EMBED)
-    choices = _usable(found, "embed")
+    rows = recent.remembered((require_tenant_id(), "embed", model_id), lambda: _find_rows("embed", model_id))
+    choices = _usable([rows.pinned] if rows.pinned else [], "embed")
     if not choices:
         raise Invalid(
             "The embedding model of this knowledge base was removed or switched off. Switch it on, or choose another."

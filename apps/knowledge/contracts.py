@@ -105,3 +105,11 @@ class Passage:
     def reading(self) -> str:
         """What a model reads: the section where there is one, otherwise the passage alone."""
         return self.section or self.text
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOutcome:
+    """What a search found, best first. `by_words_alone` when no embedding model could be asked just now."""
+
+    passages: tuple[Passage, ...]
+    by_words_alone: bool = False

@@ -27,7 +27,7 @@ from apps.knowledge.models import (
     SourcePage,
     SourceRun,
 )
-from apps.knowledge.retrieval.search import search
+from apps.knowledge.retrieval.search import look_up, search
 from apps.knowledge.retrieval.settings import settings_of
 from apps.knowledge.source_enums import OPEN_RUN, RunState
 from parley.errors import NotFound
@@ -64,6 +64,7 @@ __all__ = [
     "list_source_runs",
     "list_sources",
     "list_versions",
+    "look_up",
     "search",
     "tell_run",
 ]

@@ -48,10 +48,10 @@ def embedded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     sent: list[str] = []
     real = passage_vectors.embeddings.embed
 
-    def watch(*, texts: Any, kind: str = "passage") -> list[list[float]]:
+    def watch(*, texts: Any, kind: str = "passage", **kwargs: Any) -> list[list[float]]:
         if kind == "passage":
             sent.extend(texts)
-        return real(texts=texts, kind=kind)
+        return real(texts=texts, kind=kind, **kwargs)
 
     monkeypatch.setattr(passage_vectors.embeddings, "embed", watch)
     return sent

@@ -159,7 +159,7 @@ def test_search_needs_few_queries(
     for number in range(6):
         index(tenant_a, add(tenant_a, base, f"{number}.md", f"# Note {number}\n\nZebra number {number}.".encode()))
         if number in (0, 5):
-            with django_assert_max_num_queries(21):
+            with django_assert_max_num_queries(27):
                 assert len(_find(tenant_a, base, "zebra", limit=10)) == number + 1
 
 

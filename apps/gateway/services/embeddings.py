@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
@@ -22,8 +23,30 @@ Kind = Literal["query", "passage"]
 # Providers refuse longer lists; and a repeat costs no more than this much again.
 MAX_TEXTS_A_CALL = 128
 MAX_TOKENS_A_CALL = 60_000
+# Of the bundled model.
+LOCAL_DIMENSIONS = 384
 # Somebody waits for the answer to a question, and words alone find something, too.
 _QUERY_SECONDS = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedderFacts:
+    """An embedding model: its id, its provider's name for it, what people call it, and how long its vectors are."""
+
+    model_id: UUID
+    name: str
+    label: str
+    dimensions: int
+
+
+def describe(model_id: UUID | None = None) -> EmbedderFacts:
+    """What is to be known of an embedding model, the tenant's own by default. Asks a provider's for one vector.
+
+    Opens its own transactions. Raises as `embed` does.
+    """
+    choice = _choice(model_id)
+    length = LOCAL_DIMENSIONS if choice.reads_slowly else len(embed(texts=["length"], model_id=choice.model_id)[0])
+    return EmbedderFacts(choice.model_id, choice.target.model, choice.label, length)
 
 
 def current_model(model_id: UUID | None = None) -> str:

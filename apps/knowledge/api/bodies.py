@@ -219,6 +219,7 @@ class SearchAnswer(serializers.Serializer[Any]):
     """Passages, best first."""
 
     passages = PassageBody(many=True)
+    by_words_alone = serializers.BooleanField(help_text="Whether no embedding model could be asked just now.")
 
 
 class ChunkBody(serializers.Serializer[Any]):

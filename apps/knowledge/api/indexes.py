@@ -22,6 +22,9 @@ class NewIndex(serializers.Serializer[Any]):
     """Another cut of all documents, built beside the present one."""
 
     chunk_tokens = serializers.IntegerField(min_value=limits.MIN_CHUNK_TOKENS, max_value=limits.CHUNK_TOKENS)
+    embedding_model_id = serializers.UUIDField(
+        required=False, allow_null=True, help_text="Left out, the embedding model stays."
+    )
 
 
 class IndexBody(serializers.Serializer[Any]):
@@ -33,6 +36,8 @@ class IndexBody(serializers.Serializer[Any]):
     error = serializers.CharField()
     chunk_tokens = serializers.IntegerField()
     embedding_model = serializers.CharField()
+    embedding_model_id = serializers.UUIDField(allow_null=True)
+    dimensions = serializers.IntegerField()
     document_count = serializers.IntegerField()
     chunk_count = serializers.IntegerField()
     token_count = serializers.IntegerField()
@@ -54,6 +59,8 @@ def index_body(index: Any) -> dict[str, Any]:
         "error": index.error,
         "chunk_tokens": index.chunk_tokens,
         "embedding_model": index.embedding_model,
+        "embedding_model_id": index.embedding_model_id,
+        "dimensions": index.dimensions,
         "document_count": index.document_count,
         "chunk_count": index.chunk_total,
         "token_count": index.token_total,

@@ -189,8 +189,9 @@ class KnowledgeBaseSearch(TenantAPIView):
         audience = checked_audience(question.pop("access_tags", ()), question.pop("filter", None))
         if audience.access_tags:
             self.actor.require("knowledge.edit")
-        found = selectors.search(knowledge_base_ids=[base.id], audience=audience, **question)
-        return Response({"passages": [bodies.passage_body(passage) for passage in found]})
+        outcome = selectors.look_up(knowledge_base_ids=[base.id], audience=audience, **question)
+        passages = [bodies.passage_body(passage) for passage in outcome.passages]
+        return Response({"passages": passages, "by_words_alone": outcome.by_words_alone})
 
 
 class DocumentDetail(TenantAPIView):

@@ -26,8 +26,10 @@ class SearchIndex(TenantOwned):
     state = models.CharField(max_length=10, choices=IndexState.choices, default=IndexState.ACTIVE)
     # How long a chunk may become, in tokens of the built-in embedder.
     chunk_tokens = models.PositiveSmallIntegerField(default=CHUNK_TOKENS)
-    # The model that made the vectors; empty until the first document was embedded.
+    # The model that made the vectors, by its own name; empty until the first document was embedded.
     embedding_model = models.CharField(max_length=200, blank=True)
+    # The gateway's id of it, or of the one that was asked for. It may be gone; None is what search is routed to.
+    embedding_model_id = models.UUIDField(null=True)
     dimensions = models.PositiveSmallIntegerField(default=LOCAL_DIMENSIONS)
     # The next chunk's number among the words of this index.
     next_number = models.PositiveIntegerField(default=0)

@@ -8,8 +8,8 @@ score counts 0, which it nearly is.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import or_
 from uuid import UUID
@@ -20,6 +20,7 @@ from django.db.models import Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from apps.knowledge.contracts import PUBLIC, Audience
+from apps.knowledge.embedders import Embedder
 from apps.knowledge.enums import IndexState
 from apps.knowledge.models import Chunk, SearchIndex, Snapshot
 from apps.knowledge.retrieval.evidence import Place
@@ -30,6 +31,9 @@ from apps.knowledge.retrieval.sketches import find_by_sketch
 from apps.knowledge.retrieval.variety import Vector
 from apps.knowledge.retrieval.vectors import find_by_vector
 from apps.knowledge.retrieval.words import find_by_words
+
+# Regions that can each be compared with their own vector of the question.
+Spaces = Sequence[tuple[Region, str]]
 
 # Up to so many passages before and after a promising one.
 _REACH = 2
@@ -59,8 +63,8 @@ def region_of(base_ids: Sequence[UUID], snapshot_ids: Sequence[UUID] = (), *, au
     pinned: dict[UUID, tuple[UUID, int]] = {}
     if snapshot_ids:
         wanted = Snapshot.objects.filter(id__in=snapshot_ids, knowledge_base_id__in=base_ids)
-        rows = wanted.values_list("knowledge_base_id", "search_index_id", "revision")
-        pinned = {base_id: (index_id, revision) for base_id, index_id, revision in rows}
+        pins = wanted.values_list("knowledge_base_id", "search_index_id", "revision")
+        pinned = {base_id: (index_id, revision) for base_id, index_id, revision in pins}
     is_searched = Q(knowledge_base_id__in=[base_id for base_id in base_ids if base_id not in pinned])
     is_searched = is_searched & Q(state=IndexState.ACTIVE) | Q(id__in=[index_id for index_id, _ in pinned.values()])
     permitted = permitted_of(base_ids, audience)
@@ -68,32 +72,63 @@ def region_of(base_ids: Sequence[UUID], snapshot_ids: Sequence[UUID] = (), *, au
     indexes = SearchIndex.objects.filter(is_searched).annotate(
         total=Coalesce(Sum("documents__chunk_count", filter=counted), 0)
     )
-    totals = dict(indexes.values_list("id", "total"))
+    rows = list(indexes.values_list("id", "total", "embedding_model_id", "embedding_model", "dimensions"))
+    totals = {row[0]: row[1] for row in rows}
     live = tuple(index_id for index_id in totals if all(index_id != other for other, _ in pinned.values()))
-    return Region(live, total=sum(totals.values()), pinned=tuple(pinned.values()), permitted=permitted)
+    return Region(
+        live,
+        total=sum(totals.values()),
+        pinned=tuple(pinned.values()),
+        permitted=permitted,
+        embedders={row[0]: Embedder(*row[2:]) for row in rows},
+    )
 
 
-def find_candidates(*, region: Region, question: str, vector: str | None, limit: int) -> Candidates:
-    """At most `limit` passages by words and `limit` by meaning. Inside the caller's tenant transaction.
+def spaces_of(region: Region, vectors: Mapping[Embedder, str]) -> Spaces:
+    """The parts of a region whose passages can be compared with a vector of the question, each with that vector.
 
-    `vector` is the question's as a halfvec literal; None when there is no embedder.
+    `vectors` are the question's, as halfvec literals, by the model that made them.
+    """
+    made_by = region.embedders
+    spaces = []
+    for embedder, vector in vectors.items():
+        part = replace(
+            region,
+            search_index_ids=tuple(each for each in region.search_index_ids if made_by.get(each) == embedder),
+            pinned=tuple((each, revision) for each, revision in region.pinned if made_by.get(each) == embedder),
+            dimensions=embedder.dimensions,
+        )
+        if part.all_index_ids:
+            spaces.append((part, vector))
+    return spaces
+
+
+def find_candidates(*, region: Region, spaces: Spaces, question: str, limit: int) -> Candidates:
+    """At most `limit` passages by words and `limit` by meaning in each space. Inside the caller's tenant transaction.
+
+    `spaces` are those of `spaces_of`; none when no embedder could be asked.
     """
     words = {hit.chunk_id: hit.score for hit in find_by_words(region=region, query=question, limit=limit)}
-    nearest = find_by_vector(region=region, vector=vector, limit=limit) if vector is not None and region.total else []
+    nearest = [
+        hit
+        for space, vector in (spaces if region.total else ())
+        for hit in find_by_vector(region=space, vector=vector, limit=limit)
+    ]
     nearest = [*nearest, *find_by_sketch(region=region, question=question, limit=limit)]
     proposed = {hit.chunk_id: hit.similarity for hit in sorted(nearest, key=lambda hit: -hit.similarity)}
     unknown = [key for key in words if key not in proposed]
-    return Candidates(words, proposed, proposed | similarities_of(region=region, chunk_ids=unknown, vector=vector))
+    return Candidates(words, proposed, proposed | similarities_of(spaces=spaces, chunk_ids=unknown))
 
 
-def similarities_of(*, region: Region, chunk_ids: Sequence[UUID], vector: str | None) -> dict[UUID, float]:
+def similarities_of(*, spaces: Spaces, chunk_ids: Sequence[UUID]) -> dict[UUID, float]:
     """The cosines of some passages with the question, for those that have a vector already."""
-    if not chunk_ids or vector is None:
-        return {}
-    statement = _SIMILARITIES.format(rows=region.rows_of("knowledge_chunkvector"), dimensions=region.dimensions)
-    with connection.cursor() as cursor:
-        cursor.execute(statement, region.parameters | {"vector": vector, "chunks": list(chunk_ids)})
-        return {chunk_id: float(similarity) for chunk_id, similarity in cursor.fetchall()}
+    found: dict[UUID, float] = {}
+    for space, vector in spaces if chunk_ids else ():
+        statement = _SIMILARITIES.format(rows=space.rows_of("knowledge_chunkvector"), dimensions=space.dimensions)
+        with connection.cursor() as cursor:
+            cursor.execute(statement, space.parameters | {"vector": vector, "chunks": list(chunk_ids)})
+            found |= {chunk_id: float(similarity) for chunk_id, similarity in cursor.fetchall()}
+    return found
 
 
 def vectors_of(*, region: Region, chunk_ids: Sequence[UUID]) -> dict[UUID, Vector]:

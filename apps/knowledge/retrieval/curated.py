@@ -10,6 +10,7 @@ from django.db import connection
 
 from apps.knowledge.contracts import Passage
 from apps.knowledge.ingest.question_answer import plain_question
+from apps.knowledge.models import EntryPhrasing
 from apps.knowledge.retrieval.permitted import Permitted
 from parley.tenancy import require_tenant_id
 
@@ -20,7 +21,7 @@ CLOSE_ENOUGH = 0.93
 _CLOSEST = """
 SELECT entry.answer, document.title, document.id, chunk.id, chunk.document_version_id, entry.knowledge_base_id,
        CASE WHEN phrasing.plain = %(plain)s THEN 1.0
-            WHEN phrasing.model = index.embedding_model THEN -(phrasing.embedding <#> %(vector)s::halfvec)
+            WHEN phrasing.model = %(model)s THEN -(phrasing.embedding <#> %(vector)s::halfvec)
        END AS likeness
 FROM knowledge_entry AS entry
 JOIN knowledge_entryphrasing AS phrasing ON phrasing.tenant_id = entry.tenant_id AND phrasing.entry_id = entry.id
@@ -39,15 +40,27 @@ ORDER BY likeness DESC NULLS LAST, entry.id LIMIT 1
 """
 
 
+def phrasing_model(knowledge_base_ids: Sequence[UUID]) -> str:
+    """The model that the approved questions of these bases were embedded with; empty when there are none."""
+    phrasings = EntryPhrasing.objects.filter(entry__knowledge_base_id__in=knowledge_base_ids).exclude(model="")
+    found: str | None = phrasings.values_list("model", flat=True).first()
+    return found or ""
+
+
 def find_curated(
-    *, knowledge_base_ids: Sequence[UUID], permitted: Permitted, question: str, vector: str | None
+    *,
+    knowledge_base_ids: Sequence[UUID],
+    permitted: Permitted,
+    question: str,
+    vector: str | None,
+    model: str = "",
 ) -> Passage | None:
     """The approved answer to a question that is asked in the same words or nearly so, if there is one.
 
     One that is not permitted is left out before the best is chosen, so that it hides no other.
 
-    `vector` is the question's as a halfvec literal; without one only the same words count. Inside the caller's
-    tenant transaction.
+    `vector` is the question's as a halfvec literal, made by `model`; without one only the same words count. Inside
+    the caller's tenant transaction.
     """
     values: dict[str, Any] = {
         **permitted.values,
@@ -55,6 +68,7 @@ def find_curated(
         "bases": list(knowledge_base_ids),
         "plain": plain_question(question),
         "vector": vector,
+        "model": model if vector is not None else None,
     }
     with connection.cursor() as cursor:
         cursor.execute(_CLOSEST.format(documents=permitted.condition("document.id")), values)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from apps.knowledge.embedders import Embedder
 from apps.knowledge.retrieval.permitted import EVERYTHING, Permitted
 from parley.tenancy import require_tenant_id
 
@@ -29,6 +31,8 @@ class Region:
     pinned: tuple[tuple[UUID, int], ...] = ()
     dimensions: int = 384
     permitted: Permitted = EVERYTHING
+    # What made the vectors of each index.
+    embedders: Mapping[UUID, Embedder] = field(default_factory=dict)
 
     @property
     def documents(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 from uuid import UUID
@@ -18,10 +18,13 @@ from apps.knowledge.contracts import (
     Explanation,
     Passage,
     RetrievalSettings,
+    SearchOutcome,
 )
+from apps.knowledge.embedders import Embedder, embedders_of
 from apps.knowledge.models import Chunk
 from apps.knowledge.retrieval.candidates import (
     Candidates,
+    Spaces,
     find_candidates,
     neighbours_of,
     passages_of,
@@ -30,11 +33,13 @@ from apps.knowledge.retrieval.candidates import (
     region_of,
     sections_of,
     similarities_of,
+    spaces_of,
     vectors_of,
 )
-from apps.knowledge.retrieval.curated import find_curated, with_curated
+from apps.knowledge.retrieval.curated import find_curated, phrasing_model, with_curated
 from apps.knowledge.retrieval.evidence import Place, with_evidence
 from apps.knowledge.retrieval.fusion import automatic_vector_weight, fuse
+from apps.knowledge.retrieval.literals import halfvec_literal
 from apps.knowledge.retrieval.local_reranker import DOCUMENTS, PASSAGES
 from apps.knowledge.retrieval.metadata_filter import parse_filter
 from apps.knowledge.retrieval.region import Region
@@ -66,6 +71,27 @@ def search(
     snapshot_ids: Sequence[UUID] = (),
     audience: Audience = PUBLIC,
 ) -> list[Passage]:
+    """The passages that `look_up` finds, without how they were found."""
+    outcome = look_up(
+        knowledge_base_ids=knowledge_base_ids,
+        query=query,
+        limit=limit,
+        settings=settings,
+        snapshot_ids=snapshot_ids,
+        audience=audience,
+    )
+    return list(outcome.passages)
+
+
+def look_up(
+    *,
+    knowledge_base_ids: Sequence[UUID],
+    query: str,
+    limit: int = 8,
+    settings: RetrievalSettings | None = None,
+    snapshot_ids: Sequence[UUID] = (),
+    audience: Audience = PUBLIC,
+) -> SearchOutcome:
     """The passages of these knowledge bases that fit a question best, best first.
 
     Words and meaning are looked up separately and their scores fused. Unknown bases are ignored. Without an
@@ -74,8 +100,11 @@ def search(
     stands first. Nothing that the `audience` may not read takes part in any way: it is asked at this moment, also
     for snapshots and approved answers. An empty list means that nothing relevant enough was found.
 
-    Call it without a transaction and with an ambient tenant: the question is embedded first, then one
-    transaction reads, or two with a reranker between them. Raises `Invalid` for a question that is empty or too long,
+    Each index is compared with the question as its own model sees it; when none of them can be asked, words alone
+    decide, and the outcome says so.
+
+    Call it without a transaction and with an ambient tenant: the question is embedded between two transactions, and
+    reranked before a third. Raises `Invalid` for a question that is empty or too long,
     and for a filter that cannot be read.
     """
     question = " ".join(query.split())
@@ -87,21 +116,31 @@ def search(
     parse_filter(audience.metadata_filter)
     limit = max(1, min(limit, MAX_SEARCH_RESULTS))
     if not knowledge_base_ids:
-        return []
-    vector = _embed(question)
+        return SearchOutcome(())
+    with tenant_tx():
+        wanted = embedders_of(knowledge_base_ids, snapshot_ids)
+        curated_by = phrasing_model(knowledge_base_ids)
+    vectors = _embed(question, wanted)
+    curated_vector = _vector_of(curated_by, vectors, question)
+    by_words_alone = bool(wanted) and not vectors
     with tenant_tx():
         chosen = settings or settings_of(knowledge_base_ids)
         region = region_of(knowledge_base_ids, snapshot_ids, audience=audience)
         if region.permitted.only == ():
-            return []
+            return SearchOutcome((), by_words_alone)
         rerank = reranker_of(chosen.reranker)
         depth = max(_READ_PER_RESULT * limit, rerank.depth if rerank else 0)
-        found = _propose(region, question, vector, depth, chosen)
+        found = _propose(region, spaces_of(region, vectors), question, depth, chosen)
         curated = find_curated(
-            knowledge_base_ids=knowledge_base_ids, permitted=region.permitted, question=question, vector=vector
+            knowledge_base_ids=knowledge_base_ids,
+            permitted=region.permitted,
+            question=question,
+            vector=curated_vector,
+            model=curated_by,
         )
         if rerank is None:
-            return with_curated(curated, _settle(region, found, limit, chosen), limit)
+            settled = with_curated(curated, _settle(region, found, limit, chosen), limit)
+            return SearchOutcome(tuple(settled), by_words_alone)
     found = reranked(rerank, question, found)
     with tenant_tx():
         # A provider had seconds, in which a document may have been deleted, or closed to this audience.
@@ -110,29 +149,49 @@ def search(
         still = permitted_among(region=region, chunk_ids=known)
         found = [passage for passage in found if passage.chunk_id in still]
         curated = curated if curated is not None and curated.chunk_id in still else None
-        return with_curated(curated, _settle(region, found, limit, chosen), limit)
+        settled = with_curated(curated, _settle(region, found, limit, chosen), limit)
+        return SearchOutcome(tuple(settled), by_words_alone)
 
 
-def _embed(question: str) -> str | None:
-    try:
-        (vector,) = embeddings.embed(texts=[question], kind="query")
-    except (LlmError, Problem) as problem:
-        log.warning("search.without_vectors", error=type(problem).__name__)
+def _embed(question: str, wanted: Iterable[Embedder]) -> dict[Embedder, str]:
+    """The question as each of the models sees it, without those that cannot be asked now."""
+    vectors: dict[Embedder, str] = {}
+    for embedder in wanted:
+        try:
+            (vector,) = embeddings.embed(texts=[question], kind="query", model_id=embedder.model_id)
+        except (LlmError, Problem) as problem:
+            log.warning("search.without_vectors", error=type(problem).__name__, model=embedder.name)
+            continue
+        # A provider may have changed its model behind the name; what cannot be compared is not.
+        if len(vector) == embedder.dimensions:
+            vectors[embedder] = halfvec_literal(vector)
+    return vectors
+
+
+def _vector_of(model: str, vectors: Mapping[Embedder, str], question: str) -> str | None:
+    """The question as the model of the approved questions sees it; they keep to what search is routed to."""
+    if not model:
         return None
-    return "[" + ",".join(f"{value:.6f}" for value in vector) + "]"
+    known = next((vector for embedder, vector in vectors.items() if embedder.name == model), None)
+    if known is not None:
+        return known
+    try:
+        if embeddings.current_model() != model:
+            return None
+        return halfvec_literal(embeddings.embed(texts=[question], kind="query")[0])
+    except (LlmError, Problem):
+        return None
 
 
-def _propose(
-    region: Region, question: str, vector: str | None, depth: int, settings: RetrievalSettings
-) -> list[Passage]:
+def _propose(region: Region, spaces: Spaces, question: str, depth: int, settings: RetrievalSettings) -> list[Passage]:
     """The best `depth` passages, best first, without those that are not relevant enough."""
     count = max(depth // _READ_PER_RESULT, settings.candidate_count)
-    found = find_candidates(region=region, question=question, vector=vector, limit=count)
+    found = find_candidates(region=region, spaces=spaces, question=question, limit=count)
     weight = settings.vector_weight
     if weight is None:
         weight = automatic_vector_weight(found.similarities)
     fused = fuse(found.words, found.similarities, vector_weight=weight)
-    found, places = _with_more(region, found, fused, vector, whole=settings.reranker == LOCAL_RERANKER)
+    found, places = _with_more(region, spaces, found, fused, whole=settings.reranker == LOCAL_RERANKER)
     fused = fuse(found.words, found.similarities, vector_weight=weight)
     ordered = with_evidence(fused, places)
     asked = question_stems(question)
@@ -170,7 +229,7 @@ def _is_relevant(passage: Passage, settings: RetrievalSettings) -> bool:
 
 
 def _with_more(
-    region: Region, found: Candidates, fused: Mapping[UUID, float], vector: str | None, *, whole: bool
+    region: Region, spaces: Spaces, found: Candidates, fused: Mapping[UUID, float], *, whole: bool
 ) -> tuple[Candidates, dict[UUID, Place]]:
     """The candidates and what stands beside the best of them, or their `whole` documents, with all their places."""
     places = places_of(list(fused))
@@ -181,7 +240,7 @@ def _with_more(
     else:
         more = neighbours_of(region=region, places=best[:_WITH_NEIGHBOURS])
     beside = {key: place for key, place in more.items() if key not in places}
-    similarities = similarities_of(region=region, chunk_ids=list(beside), vector=vector)
+    similarities = similarities_of(spaces=spaces, chunk_ids=list(beside))
     beside = {key: place for key, place in beside.items() if key in similarities}
     return Candidates(found.words, found.proposed, found.similarities | similarities), places | beside
 

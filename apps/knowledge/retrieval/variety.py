@@ -64,6 +64,7 @@ def spread(scores: Mapping[Key, float], vectors: Mapping[Key, Vector], *, divers
         left.remove(best)
         if best in vectors:
             for key in left:
-                if key in vectors:
+                # Vectors of two models cannot be compared.
+                if key in vectors and vectors[key].shape == vectors[best].shape:
                     closest[key] = max(closest[key], float(vectors[key] @ vectors[best]))
     return chosen

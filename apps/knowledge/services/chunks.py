@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.db.models import F, Max
 
-from apps.gateway.services import embeddings
+from apps.knowledge.embedders import embedder_of
 from apps.knowledge.enums import ChunkOrigin, IndexState
 from apps.knowledge.ingest.blocks import clean_code
 from apps.knowledge.ingest.chunk import HEADING_SEPARATOR, embedded_text
@@ -216,7 +216,7 @@ def _write(chunk: Chunk, words: _Words, *, is_enabled: bool, old: Chunk | None) 
     """Write a new chunk with what finds it, and end the one that it replaces."""
     title = chunk.document.title
     whole = embedded_text(title, words.headings, words.text)
-    key = content_key(embeddings.current_model(), whole)
+    key = content_key(embedder_of(chunk.search_index_id).name, whole)
     known = find_known_vectors([key]) if is_enabled else {}
     sketches = [] if known or not is_enabled else embed_statically([whole])
     if old is not None:

@@ -7,11 +7,14 @@ from uuid import UUID
 
 from django.db import connection
 
-from apps.knowledge.models import Chunk, IndexedDocument
+from apps.knowledge.ingest.chunk import embedded_text
+from apps.knowledge.models import Chunk, IndexedDocument, SearchIndex
+from apps.knowledge.retrieval.literals import halfvec_literal
 from apps.knowledge.services.findability import Placement, next_edition
-from apps.knowledge.services.index_rows import end_document
+from apps.knowledge.services.index_rows import end_document, write_sketches
 from apps.knowledge.services.word_rows import WordSource, write_words
 from parley.db.ids import uuid7
+from parley.llm import embed_statically
 from parley.tenancy import require_tenant_id
 
 _COPY_CHUNKS = """
@@ -41,8 +44,21 @@ JOIN knowledge_chunksketch AS old ON old.tenant_id = %(tenant)s AND old.chunk_id
 """
 
 
+def is_copied(document_id: UUID, *, from_index_id: UUID, to_index_id: UUID) -> bool:
+    """Whether both indexes hold the document chunk for chunk alike. Opens no transaction."""
+    fields = ("ordinal", "text", "headings", "is_enabled", "origin")
+    live = Chunk.objects.filter(document_id=document_id, valid_to=None).order_by("ordinal", "edition")
+    one, other = (
+        list(live.filter(search_index_id=index_id).values_list(*fields)) for index_id in (from_index_id, to_index_id)
+    )
+    return one == other
+
+
 def copy_document(placement: Placement, *, from_index_id: UUID, revision: int) -> None:
-    """Let `placement`'s index hold the document chunk for chunk as another index does. Opens no transaction."""
+    """Let `placement`'s index hold the document chunk for chunk as another index does. Opens no transaction.
+
+    Vectors come along when the same model made them; otherwise the chunks are sketched until they have their own.
+    """
     chunks = list(
         Chunk.objects.filter(document_id=placement.document_id, search_index_id=from_index_id, valid_to=None).order_by(
             "ordinal", "edition"
@@ -60,10 +76,19 @@ def copy_document(placement: Placement, *, from_index_id: UUID, revision: int) -
         "news": list(news.values()),
     }
     end_document(search_index_id=placement.search_index_id, document_id=placement.document_id, revision=revision)
-    with connection.cursor() as cursor:
-        for statement in (_COPY_CHUNKS, _COPY_VECTORS, _COPY_SKETCHES):
-            cursor.execute(statement, values)
     found = [chunk for chunk in chunks if chunk.is_enabled]
+    models = SearchIndex.objects.filter(id__in=[from_index_id, placement.search_index_id])
+    is_same_model = len(set(models.values_list("embedding_model", "embedding_model_id"))) == 1
+    with connection.cursor() as cursor:
+        cursor.execute(_COPY_CHUNKS, values)
+        for statement in (_COPY_VECTORS, _COPY_SKETCHES) if is_same_model else ():
+            cursor.execute(statement, values)
+    if not is_same_model:
+        texts = [embedded_text(placement.title, chunk.headings, chunk.text) for chunk in found]
+        sketches = embed_statically(texts)
+        write_sketches(
+            [(news[chunk.id], halfvec_literal(sketch)) for chunk, sketch in zip(found, sketches, strict=True)]
+        )
     write_words(
         search_index_id=placement.search_index_id,
         sources=[

@@ -13,9 +13,9 @@ from uuid import UUID
 
 from django.db.models import Max
 
-from apps.gateway.services import embeddings
+from apps.knowledge.embedders import embedder_of
 from apps.knowledge.ingest.chunk import ChunkDraft, embedded_text
-from apps.knowledge.models import Chunk, ChunkSketch, IndexedDocument, SearchIndex
+from apps.knowledge.models import Chunk, ChunkSketch, IndexedDocument
 from apps.knowledge.retrieval.literals import halfvec_literal
 from apps.knowledge.services.index_rows import (
     IndexTarget,
@@ -57,7 +57,7 @@ def make_findable(placement: Placement, drafts: Sequence[ChunkDraft], *, name: s
     Vectors that this tenant has already are used at once, the others are sketched. `fence` runs inside the
     transaction and raises when the caller has lost the document; `name` is found as a word when there is no title.
     """
-    model = embeddings.current_model()
+    model = embedder_of(placement.search_index_id).name
     texts = [embedded_text(placement.title, draft.headings, draft.text) for draft in drafts]
     keys = [content_key(model, text) for text in texts]
     enabled = [number for number, draft in enumerate(drafts) if draft.is_enabled]
@@ -67,7 +67,6 @@ def make_findable(placement: Placement, drafts: Sequence[ChunkDraft], *, name: s
     with tenant_tx():
         revision = begin_revision(placement.knowledge_base_id)
         fence()
-        SearchIndex.objects.filter(id=placement.search_index_id, embedding_model="").update(embedding_model=model)
         target = IndexTarget(
             search_index_id=placement.search_index_id,
             knowledge_base_id=placement.knowledge_base_id,
@@ -118,7 +117,7 @@ def complete_vectors(placement: Placement, *, advance: Advance, pace: Pace = lam
     caller has lost the document. `pace(done, total)` runs between batches, outside any transaction, and may raise
     to stop there.
     """
-    model = embeddings.current_model()
+    embedder = embedder_of(placement.search_index_id)
     with tenant_tx():
         waiting = list(
             Chunk.objects.filter(
@@ -135,14 +134,14 @@ def complete_vectors(placement: Placement, *, advance: Advance, pace: Pace = lam
     texts: dict[UUID, str] = {}
     for chunk_id, headings, text in waiting:
         whole = embedded_text(placement.title, headings, text)
-        key = content_key(model, whole)
+        key = content_key(embedder.name, whole)
         texts[key] = whole
         chunks.setdefault(key, []).append(chunk_id)
     keys = list(texts)
     for start in range(0, len(keys), EMBED_BATCH):
         pace(start, len(keys))
         batch = keys[start : start + EMBED_BATCH]
-        vectors = embed_passages([(key, texts[key]) for key in batch])
+        vectors = embed_passages([(key, texts[key]) for key in batch], model_id=embedder.model_id)
         with tenant_tx():
             advance(min(start + EMBED_BATCH, len(keys)), len(keys))
             asked = [chunk_id for key in batch for chunk_id in chunks[key]]

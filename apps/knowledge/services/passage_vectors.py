@@ -39,7 +39,7 @@ def find_known_vectors(keys: Sequence[UUID]) -> dict[UUID, PassageVector]:
         return {key: PassageVector(key, literal) for key, literal in cursor.fetchall()}
 
 
-def embed_passages(texts: Sequence[tuple[UUID, str]]) -> dict[UUID, PassageVector]:
-    """Embed texts in one call to the tenant's model, by content key. Raises as `embeddings.embed` does."""
-    vectors = embeddings.embed(texts=[text for _, text in texts], kind="passage")
+def embed_passages(texts: Sequence[tuple[UUID, str]], *, model_id: UUID | None = None) -> dict[UUID, PassageVector]:
+    """Embed texts in one call to a model, by content key. Raises as `embeddings.embed` does."""
+    vectors = embeddings.embed(texts=[text for _, text in texts], kind="passage", model_id=model_id)
     return {key: PassageVector(key, halfvec_literal(vector)) for (key, _), vector in zip(texts, vectors, strict=True)}

@@ -17,6 +17,8 @@ from django.db import connection
 from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from apps.gateway import selectors as gateway
+from apps.gateway.enums import ModelKind
 from apps.knowledge.enums import IndexState
 from apps.knowledge.indexes import get_index
 from apps.knowledge.ingest import limits
@@ -33,7 +35,7 @@ from apps.knowledge.models import (
     SearchIndex,
 )
 from apps.knowledge.services.carrying import CHANGED_BY_HAND
-from apps.knowledge.services.copying import copy_document
+from apps.knowledge.services.copying import copy_document, is_copied
 from apps.knowledge.services.findability import Placement, complete_vectors, make_findable
 from apps.knowledge.services.revisions import begin_revision
 from apps.tenants.services.audit import record
@@ -63,11 +65,11 @@ class _Waiting:
     is_kept_as_cut: bool
 
 
-def start_rebuild(*, knowledge_base_id: UUID, chunk_tokens: int) -> SearchIndex:
+def start_rebuild(*, knowledge_base_id: UUID, chunk_tokens: int, embedding_model_id: UUID | None = None) -> SearchIndex:
     """Begin an index with other settings beside the active one; a job fills it and switches over.
 
-    Raises `NotFound`; `Conflict` while another is being built; `Invalid` for a size that is out of range or the
-    same as now.
+    Without an `embedding_model_id` the model stays. Raises `NotFound`; `Conflict` while another is being built;
+    `Invalid` for a size that is out of range, for what is no embedding model, and for settings that are those of now.
     """
     base = _lock_base(knowledge_base_id)
     if not limits.MIN_CHUNK_TOKENS <= chunk_tokens <= limits.CHUNK_TOKENS:
@@ -75,19 +77,27 @@ def start_rebuild(*, knowledge_base_id: UUID, chunk_tokens: int) -> SearchIndex:
         raise Invalid(sentence, errors={"chunk_tokens": [sentence]})
     indexes = SearchIndex.objects.filter(knowledge_base=base)
     active = indexes.get(state=IndexState.ACTIVE)
-    if active.chunk_tokens == chunk_tokens:
+    model_id = embedding_model_id or active.embedding_model_id
+    if model_id != active.embedding_model_id:
+        _require_embedder(model_id)
+    elif active.chunk_tokens == chunk_tokens:
         raise Invalid(
             "The active index has these settings already.", errors={"chunk_tokens": ["This is the present size."]}
         )
     _refuse_second(indexes)
+    is_same_model = model_id == active.embedding_model_id
     built: SearchIndex = SearchIndex.objects.create(
         knowledge_base=base,
         number=(indexes.aggregate(last=Max("number"))["last"] or 0) + 1,
         state=IndexState.BUILDING,
         chunk_tokens=chunk_tokens,
+        # How long another model's vectors are is asked when the first of them is made.
+        embedding_model_id=model_id,
+        embedding_model=active.embedding_model if is_same_model else "",
         dimensions=active.dimensions,
     )
-    record(action="search_index.started", target=built, after={"number": built.number, "chunk_tokens": chunk_tokens})
+    facts = {"number": built.number, "chunk_tokens": chunk_tokens, "embedding_model": str(model_id or "")}
+    record(action="search_index.started", target=built, after=facts)
     _submit(built)
     return built
 
@@ -150,6 +160,12 @@ def carry_out(run: JobContext) -> None:
                 run.progress(place, max(total, place), "building")
     except LlmError as problem:
         raise (MayPass if problem.is_retryable else CannotPass)(problem.sentence) from problem
+
+
+def _require_embedder(model_id: UUID | None) -> None:
+    if model_id not in {known for known, _ in gateway.list_choices(ModelKind.EMBED)}:
+        sentence = "Choose an embedding model that is switched on."
+        raise Invalid(sentence, errors={"embedding_model_id": [sentence]})
 
 
 def follow(change: Transition) -> None:
@@ -240,9 +256,14 @@ def _switch(index: SearchIndex, run: JobContext) -> bool:
         placed = IndexedDocument.objects.filter(search_index_id=active_id, document__deleted_at=None)
         # Hands may have changed chunks since they were copied: what they left is what counts.
         for row in placed.annotate(is_changed=Exists(_changed_by_hand())).filter(is_changed=True):
+            if is_copied(row.document_id, from_index_id=active_id, to_index_id=index.id):
+                continue
             title = Document.objects.values_list("title", flat=True).get(id=row.document_id)
             placement = Placement(index.id, index.knowledge_base_id, row.document_id, row.document_version_id, title)
             copy_document(placement, from_index_id=active_id, revision=revision)
+        if _waiting(index):
+            # Copied chunks whose vectors another model has yet to make.
+            return False
         gone = IndexedDocument.objects.filter(search_index=index).exclude(document__in=placed.values("document"))
         _drop(index, list(gone.values_list("document_id", flat=True)))
         now = timezone.now()

@@ -151,10 +151,20 @@ class CutForm(forms.Form):
         max_value=limits.CHUNK_TOKENS,
         help_text="In tokens. Short chunks are found more exactly, long ones say more at once.",
     )
+    embedding_model_id = forms.TypedChoiceField(
+        label="Embedding model",
+        coerce=UUID,
+        empty_value=None,
+        required=False,
+        help_text="Turns passages and questions into vectors. Another one embeds every passage anew, at its price.",
+    )
     document = forms.TypedChoiceField(label="Try it on", coerce=UUID, empty_value=None, required=False)
 
-    def __init__(self, *args: Any, documents: Iterable[tuple[UUID, str]], **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, documents: Iterable[tuple[UUID, str]], embedders: Iterable[tuple[UUID, str]], **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
+        cast("forms.ChoiceField", self.fields["embedding_model_id"]).choices = [("", "As now"), *embedders]
         field = self.fields["document"]
         field.choices = [("", "No preview"), *documents]  # type: ignore[attr-defined] # a choice field, by declaration
 

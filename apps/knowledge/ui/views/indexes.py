@@ -8,6 +8,8 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
+from apps.gateway import selectors as gateway
+from apps.gateway.enums import ModelKind
 from apps.knowledge import indexes, selectors
 from apps.knowledge.ingest.blocks import Unreadable
 from apps.knowledge.services import rebuilding
@@ -30,15 +32,20 @@ def index_list(request: TenantRequest, base_id: UUID) -> HttpResponse:
     documents = selectors.list_documents(knowledge_base_id=base.id)[:_TRIED_ON]
     form = CutForm(
         request.POST or None,
-        initial={"chunk_tokens": active.chunk_tokens},
+        initial={"chunk_tokens": active.chunk_tokens, "embedding_model_id": active.embedding_model_id},
         documents=[(document.id, document.shown_title) for document in documents],
+        embedders=gateway.list_choices(ModelKind.EMBED),
     )
     preview = None
     if form.is_bound and form.is_valid():
         try:
             if "preview" not in request.POST:
                 with tenant_tx():
-                    rebuilding.start_rebuild(knowledge_base_id=base.id, chunk_tokens=form.cleaned_data["chunk_tokens"])
+                    rebuilding.start_rebuild(
+                        knowledge_base_id=base.id,
+                        chunk_tokens=form.cleaned_data["chunk_tokens"],
+                        embedding_model_id=form.cleaned_data["embedding_model_id"],
+                    )
                 messages.success(
                     request, "The new index is being built. Searches use the present one until it is ready."
                 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from uuid import UUID
 
@@ -50,19 +51,21 @@ def retrieval_test(request: TenantRequest, base_id: UUID) -> HttpResponse:
             messages.success(request, "Saved. Every search of this knowledge base uses these settings now.")
             here = reverse("knowledge:retrieval_test", kwargs={"tenant_slug": request.tenant.slug, "base_id": base.id})
             return redirect(f"{here}?{urlencode({'q': question})}" if question else here)
-    found: list[Passage] | None = None
+    found: Sequence[Passage] | None = None
+    by_words_alone = False
     problem_sentence = ""
     if question and form.is_valid() and audience_form.is_valid():
         asked = audience_form.cleaned_data
         try:
             audience = checked_audience(asked.get("access_tags", ()), asked["filter"])
-            found = selectors.search(
+            outcome = selectors.look_up(
                 knowledge_base_ids=[base.id],
                 query=question,
                 limit=_RESULTS,
                 settings=form.settings(),
                 audience=audience,
             )
+            found, by_words_alone = outcome.passages, outcome.by_words_alone
         except Invalid as problem:
             add_problem(audience_form, problem)
             problem_sentence = "" if audience_form.errors else problem.detail
@@ -79,6 +82,7 @@ def retrieval_test(request: TenantRequest, base_id: UUID) -> HttpResponse:
             passage.explanation and passage.explanation.rerank_score is not None for passage in found or ()
         ),
         "search_problem": problem_sentence,
+        "by_words_alone": by_words_alone,
         "may_evaluate": request.actor.can("evaluations.edit"),
         "asked": selectors.latest_questions(knowledge_base_id=base.id, limit=_ASKED_LATELY),
         "is_changed": form.is_valid() and form.settings() != saved,

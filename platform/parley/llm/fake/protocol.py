@@ -153,7 +153,7 @@ class FakeProtocol(asyncio.Protocol):
         script = self._find_script(body)
         if self._fails_at_once(script):
             return
-        self._respond(200, b"{not json" if script.fault == "bad-json" else replies.embeddings(body))
+        self._respond(200, b"{not json" if script.fault == "bad-json" else replies.embeddings(body, script.dimensions))
         call.is_complete = script.fault is None
 
     def _rerank(self, path: str, body: dict[str, Any]) -> None:

@@ -9,8 +9,6 @@ from typing import Any
 from parley.llm.fake.scripts import Script
 from parley.llm.tokens import count_tokens
 
-EMBEDDING_DIMENSIONS = 384
-
 # Status, type, code and words as OpenAI sends them: clients read the words, too.
 _ERRORS: dict[str, tuple[int, str, str, str]] = {
     "400": (400, "invalid_request_error", "unsupported_parameter", "Unsupported parameter."),
@@ -94,13 +92,13 @@ def whole_answer(identifier: str, model: str, text: str, reason: str, used: dict
     return compact(body if used is None else body | {"usage": used})
 
 
-def embeddings(body: dict[str, Any]) -> bytes:
+def embeddings(body: dict[str, Any], dimensions: int) -> bytes:
     """One deterministic unit-free vector per text: equal texts get equal vectors, others unrelated ones."""
     texts = body.get("input") or []
     texts = [texts] if isinstance(texts, str) else texts
     as_base64 = body.get("encoding_format") == "base64"
     rows = [
-        {"object": "embedding", "index": index, "embedding": _vector(str(text), as_base64=as_base64)}
+        {"object": "embedding", "index": index, "embedding": _vector(str(text), dimensions, as_base64=as_base64)}
         for index, text in enumerate(texts)
     ]
     tokens = sum(count_tokens(str(text)) for text in texts)
@@ -108,11 +106,11 @@ def embeddings(body: dict[str, Any]) -> bytes:
     return compact({"object": "list", "data": rows, "model": body.get("model"), "usage": used})
 
 
-def _vector(text: str, *, as_base64: bool) -> list[float] | str:
-    block = hashlib.shake_128(text.encode()).digest(EMBEDDING_DIMENSIONS)
+def _vector(text: str, dimensions: int, *, as_base64: bool) -> list[float] | str:
+    block = hashlib.shake_128(text.encode()).digest(dimensions)
     values = [(byte - 127.5) / 1450 for byte in block]
     if as_base64:
-        return base64.b64encode(struct.pack(f"<{EMBEDDING_DIMENSIONS}f", *values)).decode()
+        return base64.b64encode(struct.pack(f"<{dimensions}f", *values)).decode()
     return values
 
 

@@ -46,6 +46,7 @@ class Script:
     reported_input_tokens: int | None = None
     reported_output_tokens: int | None = None
     reported_cached_tokens: int = 0
+    dimensions: int = 384
 
     def tokens(self) -> list[str]:
         """The pieces to stream, in order; joined they are the whole answer."""
@@ -88,6 +89,8 @@ def _with_word(script: Script, word: str) -> Script:
         return replace(script, token_count=int(match[1]))
     if match := re.fullmatch(r"first(\d+)ms", word):
         return replace(script, first_delay=int(match[1]) / 1000)
+    if match := re.fullmatch(r"(\d+)dim", word):
+        return replace(script, dimensions=int(match[1]))
     if word == "cite":
         return replace(script, cites=True)
     if word == "nousage":
