@@ -76,3 +76,21 @@ class ExperimentBody(serializers.Serializer[Any]):
     version = serializers.CharField(required=False, default="published")
     dataset = serializers.UUIDField()
     evaluators = serializers.ListField(child=serializers.UUIDField(), required=False, allow_empty=False)
+
+
+class FiguresBody(serializers.Serializer[Any]):
+    """How well questions find their documents, each figure from 0 to 1."""
+
+    recall = serializers.FloatField(help_text="Share of questions whose document is among the first 8 passages.")
+    mrr = serializers.FloatField(help_text="Mean reciprocal rank of the first passage of the document.")
+
+
+class TuningBody(serializers.Serializer[Any]):
+    """Suggested search settings, with figures for the present ones and, cross-validated, for the suggested."""
+
+    case_count = serializers.IntegerField()
+    now = FiguresBody()
+    tuned = FiguresBody()
+    vector_weight = serializers.FloatField(allow_null=True)
+    min_relevance = serializers.FloatField()
+    is_better = serializers.BooleanField()

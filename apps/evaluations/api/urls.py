@@ -5,6 +5,7 @@ from django.urls import path
 from apps.evaluations.api import views
 
 urlpatterns = [
+    path("knowledge-bases/<uuid:knowledge_base_id>/tuning/", views.SearchTuningView.as_view()),
     path("datasets/", views.DatasetListView.as_view()),
     path("datasets/<uuid:dataset_id>/", views.DatasetView.as_view()),
     path("datasets/<uuid:dataset_id>/cases/", views.CaseListView.as_view()),

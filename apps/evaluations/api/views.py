@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
@@ -16,6 +17,7 @@ from apps.evaluations.api.bodies import (
     EvaluatorBody,
     EvaluatorChange,
     ExperimentBody,
+    TuningBody,
     case_from,
 )
 from apps.evaluations.api.shapes import (
@@ -27,6 +29,7 @@ from apps.evaluations.api.shapes import (
 )
 from apps.evaluations.models import Experiment
 from apps.evaluations.services import cases, datasets, evaluators, experiments
+from apps.evaluations.services.search_tuning import tune_from_cases
 from parley.errors import Invalid
 from parley.web.api import TenantAPIView, paginate, parse_body
 
@@ -221,3 +224,16 @@ class ExperimentResultListView(TenantAPIView):
     def get(self, request: Request, experiment_id: UUID) -> Response:
         experiment = selectors.get_experiment(experiment_id)
         return paginate(request, selectors.list_planned_cases(experiment.id), result_json, oldest_first=True)
+
+
+class SearchTuningView(TenantAPIView):
+    """What the test cases suggest for the search of a knowledge base. PATCH its retrieval settings to apply it."""
+
+    access = {"POST": "knowledge.edit"}
+    # Every question is embedded and searched for.
+    holds_transaction = False
+
+    @extend_schema(operation_id="knowledge_bases_tuning", request=None, responses=TuningBody)
+    def post(self, request: Request, knowledge_base_id: UUID) -> Response:
+        tuning = tune_from_cases(knowledge_base_id=knowledge_base_id)
+        return Response(asdict(tuning) | {"is_better": tuning.is_better})

@@ -151,3 +151,10 @@ def _choices(form: forms.Form, name: str, choices: Choices) -> None:
     field = form.fields[name]
     assert isinstance(field, forms.ChoiceField)
     field.choices = choices
+
+
+class TuningForm(forms.Form):
+    """Search settings that test cases suggest; without a weight it follows each question."""
+
+    vector_weight = forms.FloatField(min_value=0, max_value=1, required=False)
+    min_relevance = forms.FloatField(min_value=0, max_value=1)

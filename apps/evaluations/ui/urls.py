@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.evaluations.ui.views import datasets, evaluators, experiments
+from apps.evaluations.ui.views import datasets, evaluators, experiments, tuning
 
 app_name = "evaluations"
 
@@ -30,6 +30,7 @@ urlpatterns = [
         datasets.case_from_message,
         name="case_from_message",
     ),
+    path("knowledge/<uuid:base_id>/tuning/", tuning.search_tuning, name="search_tuning"),
     path("evaluations/evaluators/", evaluators.evaluator_list, name="evaluator_list"),
     path("evaluations/evaluators/new/<slug:kind>/", evaluators.evaluator_create, name="evaluator_create"),
     path("evaluations/evaluators/<uuid:evaluator_id>/", evaluators.evaluator_edit, name="evaluator_edit"),

@@ -11,6 +11,7 @@ import structlog
 
 from apps.gateway.services import embeddings
 from apps.knowledge.contracts import (
+    EDITORS,
     LOCAL_RERANKER,
     MAX_SEARCH_RESULTS,
     PUBLIC,
@@ -47,6 +48,7 @@ from apps.knowledge.retrieval.relevance import question_stems, relevance
 from apps.knowledge.retrieval.reranking import reranked, reranker_of
 from apps.knowledge.retrieval.sections import give_sections
 from apps.knowledge.retrieval.settings import settings_of
+from apps.knowledge.retrieval.tuning import TuningCase
 from apps.knowledge.retrieval.variety import spread, without_repeats
 from apps.knowledge.retrieval.words import MAX_QUERY_CHARS
 from parley.errors import Invalid, Problem
@@ -151,6 +153,27 @@ def look_up(
         curated = curated if curated is not None and curated.chunk_id in still else None
         settled = with_curated(curated, _settle(region, found, limit, chosen), limit)
         return SearchOutcome(tuple(settled), by_words_alone)
+
+
+def consider(
+    *, knowledge_base_id: UUID, query: str, settings: RetrievalSettings, expected: frozenset[UUID]
+) -> TuningCase:
+    """The candidates of a question that a search would weigh, for weighing them otherwise. As `look_up` otherwise."""
+    question = " ".join(query.split())[:MAX_QUERY_CHARS]
+    with tenant_tx():
+        wanted = embedders_of([knowledge_base_id])
+    vectors = _embed(question, wanted)
+    with tenant_tx():
+        region = region_of([knowledge_base_id], audience=EDITORS)
+        spaces = spaces_of(region, vectors)
+        count = settings.candidate_count
+        found = find_candidates(region=region, spaces=spaces, question=question, limit=count)
+        fused = fuse(found.words, found.similarities, vector_weight=automatic_vector_weight(found.similarities))
+        found, places = _with_more(region, spaces, found, fused, whole=False)
+        answering = [key for key, place in places.items() if place.document in expected]
+        asked = question_stems(question)
+        read = {key: _explained(key, found, 0.0, asked, chunk).relevance for key, chunk in _read(answering).items()}
+    return TuningCase(found.words, found.similarities, places, read, expected)
 
 
 def _embed(question: str, wanted: Iterable[Embedder]) -> dict[Embedder, str]:
