@@ -449,3 +449,19 @@ def test_a_site_that_falls_silent_ends_the_run(
     assert run.state == "failed"
     assert "stopped answering" in run.message
     assert run.failed_count < 10
+
+
+def test_the_log_of_a_source_forgets_its_oldest_syncs(
+    tenant_a: TenantWithKey,
+    website: Website,
+    make_base: Make,
+    add_source: Make,
+    sync: Make,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("apps.knowledge.services.crawl_rows._LOGGED_RUNS", 2)
+    website.put("/", page("Start", text=words("log")))
+    source = add_source(tenant_a, make_base(tenant_a), website.url(), kind="page")
+    runs = [sync(tenant_a, source) for _ in range(4)]
+    with tenant_tx(tenant_a.tenant.id):
+        assert list(SourceRun.objects.order_by("id").values_list("id", flat=True)) == [run.id for run in runs[2:]]

@@ -23,6 +23,8 @@ from parley.tenancy import tenant_tx
 # Pages that only turn out to be left out cost requests too.
 VISITS_PER_PAGE = 5
 _MAX_PROBLEMS = 200
+# Kept in the log of each source.
+_LOGGED_RUNS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +181,15 @@ def close_run(claim: Claim, state: RunState, message: str = "", **changes: Any) 
     now = timezone.now()
     keep(claim, state=state, message=message[:500], ended_at=now, **changes)
     drop_frontier(claim.source)
+    _trim_log(claim.source)
+
+
+def _trim_log(source: Source) -> None:
+    """Forget the oldest syncs of a source: one that is synced every hour would never stop adding."""
+    ended = SourceRun.objects.filter(source=source).exclude(state__in=OPEN_RUN)
+    oldest_kept = ended.order_by("-id").values_list("id", flat=True)[_LOGGED_RUNS - 1 : _LOGGED_RUNS].first()
+    if oldest_kept is not None:
+        ended.filter(id__lt=oldest_kept).delete()
 
 
 def is_start(claim: Claim, page: SourcePage) -> bool:

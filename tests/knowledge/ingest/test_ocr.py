@@ -79,6 +79,18 @@ def test_without_text_recognition_the_text_pages_stay_and_the_others_are_named(b
     assert document.notice == f"Pages 2, 4\N{EN DASH}5 hold no text; {ocr.INSTALL}."
 
 
+def test_scans_beyond_what_is_read_of_one_file_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "OCR_PAGES", 2)
+    monkeypatch.setattr(ocr, "is_available", lambda: True)
+    monkeypatch.setattr(ocr, "recognise", lambda image: ["Words"])
+    document = extract(_scan("T:Text.", "scan", "scan", "scan", "scan"), "a.pdf")
+    assert [block.page for block in document.blocks] == [1, 2, 3]
+    assert document.notice == (
+        "Text was recognised on the first 2 scanned pages only; pages 4\N{EN DASH}5 were left out. "
+        "Split the file and upload the parts."
+    )
+
+
 @pytest.mark.parametrize(("content", "name"), [(_scan("scan"), "a.pdf"), (_saved(_picture("x")), "a.png")])
 def test_without_text_recognition_a_sentence_says_what_to_install(
     blind_sandbox: Sandbox, content: bytes, name: str

@@ -72,13 +72,31 @@ def read_pdf(content: bytes) -> ExtractedDocument:
 
 @dataclass(slots=True)
 class _Scans:
-    """Pages without a text of their own: the paragraphs recognised on them, and those that stayed unread."""
+    """Pages without a text of their own.
+
+    The paragraphs recognised on them, those that stayed unread, and those beyond what is recognised in one file.
+    """
 
     found: dict[int, list[str]] = field(default_factory=dict)
     unread: list[int] = field(default_factory=list)
+    untried: list[int] = field(default_factory=list)
 
     def notice(self) -> str:
         """Which pages hold no text, or nothing."""
+        return " ".join(sentence for sentence in (self._unread_sentence(), self._untried_sentence()) if sentence)
+
+    def _untried_sentence(self) -> str:
+        if not self.untried:
+            return ""
+        left_out = (
+            f"page {self.untried[0]} was" if len(self.untried) == 1 else f"pages {_shown_numbers(self.untried)} were"
+        )
+        return (
+            f"Text was recognised on the first {limits.OCR_PAGES} scanned pages only; {left_out} left out. "
+            "Split the file and upload the parts."
+        )
+
+    def _unread_sentence(self) -> str:
         if not self.unread:
             return ""
         numbers = _shown_numbers(self.unread)
@@ -131,8 +149,10 @@ def _read_scans(pdf: pdfium.PdfDocument, indexes: list[int]) -> _Scans:
         try:
             if raw.FPDFPage_CountObjects(page) <= 0:
                 continue
-            may_ask = ocr.is_available() and len(scans.found) + len(scans.unread) < limits.OCR_PAGES
-            paragraphs = ocr.recognise(_rendered(page)) if may_ask else []
+            if ocr.is_available() and len(scans.found) + len(scans.unread) >= limits.OCR_PAGES:
+                scans.untried.append(index + 1)
+                continue
+            paragraphs = ocr.recognise(_rendered(page)) if ocr.is_available() else []
         finally:
             page.close()
         if paragraphs:
