@@ -11,7 +11,11 @@ from parley.llm.fake import FakeProvider, Script
 from tests.parley.llm.requests import a_request, outcome_of, soon
 
 # LiteLLM announces its own deprecations and those of pydantic; neither is ours to mend.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning"),
+    # Importing it takes longer than all of these tests: once is enough.
+    pytest.mark.xdist_group("litellm"),
+]
 # Patience for what answers, on a busy machine too; none for what is to time out.
 PATIENT = Timeouts(connect=20, first_token=20, between_tokens=20, total=60)
 HASTY = Timeouts(connect=2, first_token=1.5, between_tokens=0.4, total=10)
