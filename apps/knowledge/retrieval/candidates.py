@@ -67,19 +67,18 @@ def region_of(base_ids: Sequence[UUID], snapshot_ids: Sequence[UUID] = (), *, au
         pinned = {base_id: (index_id, revision) for base_id, index_id, revision in pins}
     is_searched = Q(knowledge_base_id__in=[base_id for base_id in base_ids if base_id not in pinned])
     is_searched = is_searched & Q(state=IndexState.ACTIVE) | Q(id__in=[index_id for index_id, _ in pinned.values()])
-    permitted = permitted_of(base_ids, audience)
-    counted = None if permitted.only is None else Q(documents__document_id__in=permitted.only)
-    indexes = SearchIndex.objects.filter(is_searched).annotate(
-        total=Coalesce(Sum("documents__chunk_count", filter=counted), 0)
-    )
+    indexes = SearchIndex.objects.filter(is_searched).annotate(total=Coalesce(Sum("documents__chunk_count"), 0))
     rows = list(indexes.values_list("id", "total", "embedding_model_id", "embedding_model", "dimensions"))
-    totals = {row[0]: row[1] for row in rows}
-    live = tuple(index_id for index_id in totals if all(index_id != other for other, _ in pinned.values()))
+    live = tuple(row[0] for row in rows if all(row[0] != other for other, _ in pinned.values()))
+    total, permitted = sum(row[1] for row in rows), permitted_of(base_ids, audience)
+    # What has no passages now may have some in a snapshot, so that few are never taken for none.
+    share = 1.0 if permitted.only is None or not total else min(1.0, max(1, permitted.passages) / total)
     return Region(
         live,
-        total=sum(totals.values()),
+        total=round(total * share),
         pinned=tuple(pinned.values()),
         permitted=permitted,
+        share=share,
         embedders={row[0]: Embedder(*row[2:]) for row in rows},
     )
 

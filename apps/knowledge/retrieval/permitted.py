@@ -41,19 +41,17 @@ WHERE known.tenant_id = %(tenant)s AND known.knowledge_base_id = ANY(%(bases)s) 
 _IS_TAGGED = "NOT (known.access_tags = '{}'::varchar(40)[])"
 _MAY_READ = "(known.access_tags = '{}'::varchar(40)[] OR known.access_tags && %(access_tags)s::varchar[])"
 
-# An absent field is one item null, which nothing equals.
-_SOME_ITEM = """EXISTS (
-    SELECT FROM jsonb_array_elements(
-        CASE jsonb_typeof(known.metadata -> %({name})s)
-            WHEN 'array' THEN known.metadata -> %({name})s ELSE jsonb_build_array(known.metadata -> %({name})s)
-        END
-    ) AS held (item) WHERE {test}
-)"""
+# Most fields hold one value, which is compared without a subquery. An absent field fits nothing.
+_SOME_ITEM = """CASE WHEN jsonb_typeof(known.metadata -> %({name})s) = 'array'
+    THEN EXISTS (SELECT FROM jsonb_array_elements(known.metadata -> %({name})s) AS held (item) WHERE {item_test})
+    ELSE COALESCE({test}, false) END"""
 # CASE, because AND promises no order and a cast of another kind of text would fail.
-_MOMENT_TEST = """CASE WHEN jsonb_typeof(item) = 'string' AND item #>> '{{}}' ~ %(iso_moment)s
-    AND pg_input_is_valid(item #>> '{{}}', 'timestamptz')
-    THEN (item #>> '{{}}')::timestamptz {sign} %({value})s ELSE false END"""
-_NUMBER_TEST = "jsonb_typeof(item) = 'number' AND item {sign} %({value})s::jsonb"
+_MOMENT_TEST = """CASE WHEN jsonb_typeof({item}) = 'string' AND ({item} #>> '{{}}') ~ %(iso_moment)s
+    AND pg_input_is_valid({item} #>> '{{}}', 'timestamptz')
+    THEN ({item} #>> '{{}}')::timestamptz {sign} %({value})s ELSE false END"""
+_NUMBER_TEST = "jsonb_typeof({item}) = 'number' AND {item} {sign} %({value})s::jsonb"
+# A list contains an item that it holds.
+_EQUAL_TEST = "%({value})s::jsonb @> {item}"
 _SIGNS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
@@ -61,12 +59,14 @@ _SIGNS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 class Permitted:
     """Documents as a condition: `only` these, all `but` those, or what `question` says of the documents table.
 
-    Without any of them everything is permitted. `values` are what `condition` names.
+    Without any of them everything is permitted. `values` are what `condition` names; `passages` is how many the
+    documents of `only` have now.
     """
 
     only: tuple[UUID, ...] | None = None
     but: tuple[UUID, ...] = ()
     question: str = ""
+    passages: int = 0
     values: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -102,12 +102,17 @@ def permitted_of(base_ids: Sequence[UUID], audience: Audience) -> Permitted:
     # Almost every search: no filter, and few documents with tags or none.
     is_other = f"{_IS_TAGGED} AND NOT ({fits})" if wanted is None else f"NOT ({fits})"
     if wanted is None and (withheld := _listed(is_other, values)) is not None:
-        return Permitted(but=withheld, values={"withheld": list(withheld)}) if withheld else EVERYTHING
-    if (permitted := _listed(fits, values)) is not None:
-        return Permitted(only=permitted, values={"permitted": list(permitted)})
+        return _all_but(withheld)
+    if (listed := _listed(fits, values)) is not None:
+        ids = tuple(listed)
+        return Permitted(only=ids, passages=sum(listed.values()), values={"permitted": list(ids)})
     if (withheld := _listed(is_other, values)) is not None:
-        return Permitted(but=withheld, values={"withheld": list(withheld)}) if withheld else EVERYTHING
+        return _all_but(withheld)
     return Permitted(question=f"SELECT known.id {_OF_BASES} AND {fits}", values=values)
+
+
+def _all_but(withheld: Mapping[UUID, int]) -> Permitted:
+    return Permitted(but=tuple(withheld), values={"withheld": list(withheld)}) if withheld else EVERYTHING
 
 
 def filter_condition(wanted: Condition, values: dict[str, Any]) -> str:
@@ -134,26 +139,28 @@ def _compared(comparison: Comparison, number: int, values: dict[str, Any]) -> st
     values[name] = comparison.field
     if comparison.comparator == "exists":
         return f"((known.metadata -> %({name})s) IS {'NOT ' if comparison.value else ''}NULL)"
+    sign = _SIGNS.get(comparison.comparator, "")
     if isinstance(comparison.value, datetime):
-        values[value] = comparison.value
-        test = _MOMENT_TEST.format(sign=_SIGNS[comparison.comparator], value=value)
-        return _SOME_ITEM.format(name=name, test=test)
-    if comparison.comparator in _SIGNS:
-        values[value] = json.dumps(comparison.value)
-        test = _NUMBER_TEST.format(sign=_SIGNS[comparison.comparator], value=value)
-        return _SOME_ITEM.format(name=name, test=test)
-    # A list contains an item that it holds.
-    held = comparison.value if comparison.comparator == "in" else [comparison.value]
-    values[value] = json.dumps(held)
-    return _SOME_ITEM.format(name=name, test=f"%({value})s::jsonb @> item")
+        values[value], test = comparison.value, _MOMENT_TEST
+    elif sign:
+        values[value], test = json.dumps(comparison.value), _NUMBER_TEST
+    else:
+        held = comparison.value if comparison.comparator == "in" else [comparison.value]
+        values[value], test = json.dumps(held), _EQUAL_TEST
+    alone = f"(known.metadata -> %({name})s)"
+    return _SOME_ITEM.format(
+        name=name,
+        item_test=test.format(item="item", sign=sign, value=value),
+        test=test.format(item=alone, sign=sign, value=value),
+    )
 
 
-def _listed(condition: str, values: Mapping[str, Any]) -> tuple[UUID, ...] | None:
-    """The ids of the documents of which this is true; None when they are too many to list."""
+def _listed(condition: str, values: Mapping[str, Any]) -> dict[UUID, int] | None:
+    """The documents of which this is true, with the number of their passages; None when they are too many to list."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT known.id {_OF_BASES} AND {condition} LIMIT %(most)s",
+            f"SELECT known.id, known.chunk_count {_OF_BASES} AND {condition} LIMIT %(most)s",
             {**values, "most": MAX_LISTED + 1},
         )
-        ids = tuple(row[0] for row in cursor.fetchall())
-    return ids if len(ids) <= MAX_LISTED else None
+        listed = dict(cursor.fetchall())
+    return listed if len(listed) <= MAX_LISTED else None

@@ -19,8 +19,9 @@ _LIVE = "search_index_id = ANY(%(indexes)s) AND valid_to IS NULL"
 class Region:
     """Indexes whose rows one statement reads, and the documents in them that the search may find.
 
-    `total` is about the number of passages that may be found. `search_index_ids` are searched live, the `pinned` ones
-    (index, revision) by the rows that were valid then. Indexes of different dimensions are different regions.
+    `total` is about the number of passages that may be found, `share` their part in (0, 1] of all, as far as known.
+    `search_index_ids` are searched live, the `pinned` ones (index, revision) by the rows that were valid then. Indexes
+    of different dimensions are different regions.
 
     Every statement that proposes passages reads its rows through `rows_of`, `validity` or `documents`, so that what
     is not permitted is no candidate of any kind.
@@ -33,6 +34,7 @@ class Region:
     permitted: Permitted = EVERYTHING
     # What made the vectors of each index.
     embedders: Mapping[UUID, Embedder] = field(default_factory=dict)
+    share: float = 1.0
 
     @property
     def documents(self) -> str:

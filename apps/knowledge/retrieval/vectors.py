@@ -20,6 +20,8 @@ from apps.knowledge.retrieval.region import Region
 GRAPH_FROM = 3_000
 # A graph that leaves most of what it meets out walks far; up to so many permitted passages are compared instead.
 FILTERED_GRAPH_FROM = 10_000
+# The highest `ef_search` that pgvector takes.
+_MOST_EFFORT = 1_000
 
 # OFFSET 0 keeps the planner from answering the inner query in index order.
 _EXACT = """
@@ -80,7 +82,9 @@ def find_by_vector(*, region: Region, vector: str, limit: int) -> list[VectorHit
     found: list[VectorHit] = []
     compared = [index_id for index_id in region.search_index_ids if index_id not in graphs]
     for index_id, ef_search in graphs.items():
-        nearest = _walk(region, index_id, max(ef_search, limit), {"vector": vector, "limit": limit})
+        # Among so many neighbours there are about as many permitted ones as were asked for.
+        effort = min(_MOST_EFFORT, round(max(ef_search, limit) / region.share))
+        nearest = _walk(region, index_id, effort, {"vector": vector, "limit": limit})
         if len(nearest) < limit:
             compared.append(index_id)
         else:

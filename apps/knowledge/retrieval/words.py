@@ -35,7 +35,7 @@ MAX_QUERY_CHARS = 2_000
 _CORRECTED = 0.7
 _LOOKALIKES = 60
 # So many numbers are fetched rather than met one by one among the best of all.
-_MASKED_UP_TO = 10_000
+_MASKED_UP_TO = 2_000
 
 _SEGMENTS = """
 SELECT id, search_index_id, block, chunk_count, word_count, languages FROM knowledge_wordsegment
