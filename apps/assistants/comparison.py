@@ -40,6 +40,7 @@ _LABELS = {
     "snapshot_ids": "Pinned snapshots",
     "access_tags": "Access tags",
     "metadata_filter": "Document filter",
+    "rewrites_follow_ups": "Rewrites follow-up questions",
     "temperature": "Temperature",
     "max_output_tokens": "Longest answer",
     "refusal": "Refusal sentence",
@@ -86,6 +87,8 @@ def _shown(spec: VersionSpec, field: str, names: Mapping[UUID, str]) -> str:
         return ", ".join(value) or "None"
     if field == "metadata_filter":
         return json.dumps(value, ensure_ascii=False) if value else "None"
+    if field == "rewrites_follow_ups":
+        return "Yes" if value else "No"
     if field == "suggested_questions":
         return "\n".join(value)
     if field == "temperature":

@@ -55,6 +55,8 @@ class VersionSpec:
     snapshot_ids: tuple[UUID, ...] = ()
     access_tags: tuple[str, ...] = ()
     metadata_filter: Mapping[str, Any] | None = None
+    # Whether its model may be asked to say a follow-up question so that it makes sense alone.
+    rewrites_follow_ups: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-safe form, so that a run can freeze the exact state it was planned with (also a draft's)."""

@@ -56,6 +56,7 @@ class Assistant(TenantOwned):
     # all these only what fits the filter (`knowledge.contracts.Audience`).
     access_tags = ArrayField(models.CharField(max_length=40), default=list, blank=True)
     metadata_filter = models.JSONField(default=None, null=True, blank=True)
+    rewrites_follow_ups = models.BooleanField(default=False)
     draft_revision = models.PositiveIntegerField(default=1, editable=False)
 
     published_version = TenantForeignKey(

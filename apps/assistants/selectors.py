@@ -136,6 +136,7 @@ def draft_spec(assistant: Assistant) -> VersionSpec:
         snapshot_ids=tuple(assistant.snapshot_ids),
         access_tags=tuple(assistant.access_tags),
         metadata_filter=assistant.metadata_filter,
+        rewrites_follow_ups=assistant.rewrites_follow_ups,
     )
 
 

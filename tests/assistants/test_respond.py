@@ -275,6 +275,76 @@ async def test_a_follow_up_is_searched_with_the_question_before(fake: FakeProvid
     assert [message["role"] for message in fake.calls[-1].body["messages"]] == ["system", "user", "assistant", "user"]
 
 
+HISTORY = [Turn("user", "How many days does a refund take?"), Turn("assistant", "30 days [1].")]
+REWRITTEN = "Whom do I write to for a refund?"
+
+
+def _rewriting_route(fake: FakeProvider, rewrite: Script, **changes: Any) -> ResolvedRoute:
+    """A model that rewrites by one script and answers by another."""
+
+    def choose(body: dict[str, Any]) -> Script:
+        is_rewriting = body["messages"][0]["content"].startswith("You prepare searches")
+        return rewrite if is_rewriting else Script(text="Write to billing [1].")
+
+    fake.script("rewriter", choose)
+    return ResolvedRoute("chat", (make_choice(target=fake.target("rewriter"), **changes), EXTRACTIVE))
+
+
+async def test_a_model_may_say_a_follow_up_so_that_it_makes_sense_alone(
+    fake: FakeProvider, version: VersionSpec
+) -> None:
+    """B-10: it is searched as it was rewritten, and the rewriting stands in the ledger under its own name."""
+    route = _rewriting_route(fake, Script(text=f'"{REWRITTEN}"'))
+    version = replace(version, rewrites_follow_ups=True)
+    heard = await listen(version=version, question="And whom do I ask?", route=route, history=HISTORY)
+    assert heard.retrieved.query == REWRITTEN
+    assert "billing@example.com" in heard.retrieved.sources[0].text
+    assert heard.finished.text == "Write to billing [1]."
+
+    def purposes() -> list[str]:
+        with tenant_tx():
+            assert not HoldRow.objects.filter(state="held", purpose="rewrite").exists()
+            return list(UsageEntry.objects.exclude(purpose="embed").values_list("purpose", flat=True))
+
+    assert await in_thread(purposes) == ["rewrite"]
+
+
+@pytest.mark.parametrize(
+    "rewrite",
+    [Script(fault="500"), Script(fault="hang-first"), Script(text="Refunds:\n- within 30 days\n- by mail")],
+    ids=["fails", "silent", "answers instead"],
+)
+async def test_without_a_good_rewriting_the_rule_serves(
+    fake: FakeProvider, version: VersionSpec, monkeypatch: pytest.MonkeyPatch, rewrite: Script
+) -> None:
+    """Nobody who asks waits long for it, or sees an error."""
+    monkeypatch.setattr("apps.assistants.runtime.rewriting.PATIENCE_SECONDS", 0.5)
+    version = replace(version, rewrites_follow_ups=True)
+    route = _rewriting_route(fake, rewrite)
+    heard = await listen(version=version, question="And whom do I ask?", route=route, history=HISTORY)
+    assert heard.retrieved.query == "How many days does a refund take?\nAnd whom do I ask?"
+    assert heard.finished.text == "Write to billing [1]."
+
+
+@pytest.mark.parametrize(
+    ("question", "is_wanted", "changes"),
+    [
+        ("And whom do I ask?", False, {}),
+        ("How many seats are in the Team plan of the company?", True, {}),
+        ("And whom do I ask?", True, {"reads_slowly": True, "context_tokens": 2_048, "max_output_tokens": 512}),
+    ],
+    ids=["not wanted", "makes sense alone", "a slow model"],
+)
+async def test_the_model_is_not_asked_to_rewrite_without_need(
+    fake: FakeProvider, version: VersionSpec, question: str, is_wanted: bool, changes: dict[str, Any]
+) -> None:
+    version = replace(version, rewrites_follow_ups=is_wanted)
+    route = _rewriting_route(fake, Script(text=REWRITTEN), **changes)
+    heard = await listen(version=version, question=question, route=route, history=HISTORY)
+    assert heard.retrieved.query != REWRITTEN
+    assert not any("You prepare searches" in call.body["messages"][0]["content"] for call in fake.calls)
+
+
 SMALL: dict[str, Any] = {"reads_slowly": True, "context_tokens": 2_048, "max_output_tokens": 512}
 SEATS = "How many seats are in the Team plan?"
 

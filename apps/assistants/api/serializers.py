@@ -46,6 +46,9 @@ class DraftSerializer(serializers.Serializer[Any]):
         allow_null=True,
         help_text="Id or name of a chat model; null: the default route",
     )
+    rewrites_follow_ups = serializers.BooleanField(
+        required=False, help_text="Whether its model says follow-up questions anew before they are searched"
+    )
     temperature = serializers.FloatField(required=False, allow_null=True, min_value=0, max_value=2)
     max_output_tokens = serializers.IntegerField(required=False, min_value=1, max_value=32_000)
     refusal = serializers.CharField(max_length=500, required=False, allow_blank=True)
@@ -142,6 +145,7 @@ def _settings(spec: VersionSpec) -> dict[str, Any]:
         "snapshot_ids": [str(snapshot) for snapshot in spec.snapshot_ids],
         "access_tags": list(spec.access_tags),
         "metadata_filter": spec.metadata_filter,
+        "rewrites_follow_ups": spec.rewrites_follow_ups,
         "temperature": spec.temperature,
         "max_output_tokens": spec.max_output_tokens,
         "refusal": spec.refusal,

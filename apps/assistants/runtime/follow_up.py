@@ -20,10 +20,19 @@ _OPENINGS = ("and ", "but ", "or ", "what about", "how about", "what else", "why
 
 def search_query(question: str, history: Sequence[Turn]) -> str:
     """`question`, with the previous question before it when it would make little sense alone."""
-    previous = next((turn.text for turn in reversed(history) if turn.role == "user" and turn.text.strip()), None)
+    previous = _asked_before(history)
     if previous is None or not _leans_back(question):
         return question[:_LONGEST_QUERY]
     return f"{previous.strip()[:_LONGEST_CONTEXT]}\n{question[:_LONGEST_QUERY]}"
+
+
+def leans_on(question: str, history: Sequence[Turn]) -> bool:
+    """Whether the question makes little sense without the conversation."""
+    return _asked_before(history) is not None and _leans_back(question)
+
+
+def _asked_before(history: Sequence[Turn]) -> str | None:
+    return next((turn.text for turn in reversed(history) if turn.role == "user" and turn.text.strip()), None)
 
 
 def _leans_back(question: str) -> bool:

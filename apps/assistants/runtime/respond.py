@@ -23,6 +23,7 @@ from apps.assistants.runtime.answer import Answer, PlainAnswer
 from apps.assistants.runtime.follow_up import search_query
 from apps.assistants.runtime.prompt import Prompt, compose, grounding_of
 from apps.assistants.runtime.restated import RestatedAnswer, basis_of, compose_small
+from apps.assistants.runtime.rewriting import standalone_query
 from apps.assistants.runtime.small_talk import small_talk_reply
 from apps.gateway.contracts import (
     CallFinished,
@@ -63,9 +64,13 @@ async def respond(
     only labels the calls. Close the generator when you stop early. Raises `Problem`s, each with a
     sentence for the reader.
     """
-    request = _Request(version, question, history, route, hold, purpose, conversation_id)
     small_talk = small_talk_reply(question, version)
-    sources = [] if small_talk else await _retrieve(version, request.query)
+    is_searched = bool(version.knowledge_base_ids) and not small_talk
+    query = search_query(question, history)
+    if is_searched:
+        query = await standalone_query(version=version, question=question, history=history, route=route)
+    request = _Request(version, question, query, history, route, hold, purpose, conversation_id)
+    sources = await _retrieve(version, query) if is_searched else []
     if sources and sources[0].is_curated:
         for event in _say(sources[0], request.query):
             yield event
@@ -74,7 +79,6 @@ async def respond(
         prompt = None if request.is_answered_here else _compose_for_writing(request, sources)
     else:
         prompt = await _compose(request, sources)
-    is_searched = bool(version.knowledge_base_ids) and not small_talk
     yield Retrieved(prompt.sources if prompt else tuple(sources), request.query if is_searched else None)
     if prompt is None:
         text = small_talk or version.refusal
@@ -100,16 +104,13 @@ def _say(curated: Source, query: str) -> tuple[RespondEvent, ...]:
 class _Request:
     version: VersionSpec
     question: str
+    # The question as it makes sense without the conversation.
+    query: str
     history: Sequence[Turn]
     route: ResolvedRoute
     hold: Hold | None
     purpose: Purpose
     conversation_id: UUID | None
-
-    @property
-    def query(self) -> str:
-        """The question as it makes sense without the conversation."""
-        return search_query(self.question, self.history)
 
     @property
     def is_answered_here(self) -> bool:
@@ -125,8 +126,6 @@ class _Request:
 
 
 async def _retrieve(version: VersionSpec, query: str) -> list[Source]:
-    if not version.knowledge_base_ids:
-        return []
     passages = await in_thread(
         knowledge.search,
         knowledge_base_ids=version.knowledge_base_ids,

@@ -39,6 +39,7 @@ class DraftFields(TypedDict, total=False):
     snapshot_ids: Sequence[UUID]
     access_tags: Sequence[str]
     metadata_filter: Mapping[str, Any] | None
+    rewrites_follow_ups: bool
 
 
 @transaction.atomic

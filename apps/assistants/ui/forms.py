@@ -67,6 +67,11 @@ class DraftForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 2}),
         help_text="Said when the knowledge bases hold no answer. Best with a way to get help.",
     )
+    rewrites_follow_ups = forms.BooleanField(
+        label="Let the model rewrite follow-up questions",
+        required=False,
+        help_text="“And for teams?” is searched as what it means. One more short call, for such questions only.",
+    )
     temperature = forms.FloatField(
         required=False,
         min_value=0,
@@ -117,6 +122,7 @@ class DraftForm(forms.Form):
             snapshot_ids=data["snapshot_ids"],
             access_tags=data["access_tags"],
             metadata_filter=data["metadata_filter"],
+            rewrites_follow_ups=data["rewrites_follow_ups"],
             model_id=data["model_id"],
             opening_message=data["opening_message"],
             suggested_questions=_lines(data["suggested_questions"]),
@@ -140,6 +146,7 @@ def draft_initial(spec: VersionSpec, *, revision: int | None = None) -> dict[str
         "snapshot_ids": list(spec.snapshot_ids),
         "access_tags": list(spec.access_tags),
         "metadata_filter": spec.metadata_filter,
+        "rewrites_follow_ups": spec.rewrites_follow_ups,
         "model_id": spec.model_id,
         "suggested_questions": "\n".join(spec.suggested_questions),
         "revision": revision,
