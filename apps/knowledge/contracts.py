@@ -113,3 +113,27 @@ class SearchOutcome:
 
     passages: tuple[Passage, ...]
     by_words_alone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The share of questions whose document is among the first eight passages, and their mean reciprocal rank."""
+
+    recall: float
+    mrr: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What the cases suggest. `tuned` is cross-validated: what questions that were not looked at can expect."""
+
+    case_count: int
+    now: Figures
+    tuned: Figures
+    vector_weight: float | None
+    min_relevance: float
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the suggested weight holds for questions that it was not chosen by."""
+        return (self.tuned.mrr, self.tuned.recall) > (self.now.mrr, self.now.recall)

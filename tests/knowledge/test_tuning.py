@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from apps.knowledge.contracts import Figures
 from apps.knowledge.retrieval.evidence import Place
-from apps.knowledge.retrieval.tuning import Figures, TuningCase, tune
+from apps.knowledge.retrieval.tuning import TuningCase, tune
 from parley.db import uuid7
 
 

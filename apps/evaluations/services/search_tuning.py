@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from apps.evaluations.models import Case
-from apps.knowledge.retrieval.tuning import Tuning
+from apps.knowledge.contracts import Tuning
 from apps.knowledge.services.tuning import LabelledQuestion, propose_tuning
 from parley.tenancy import tenant_tx
 

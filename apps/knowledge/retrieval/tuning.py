@@ -13,6 +13,7 @@ from itertools import pairwise
 from statistics import mean
 from uuid import UUID
 
+from apps.knowledge.contracts import Figures, Tuning
 from apps.knowledge.retrieval.evidence import Place, with_evidence
 from apps.knowledge.retrieval.fusion import automatic_vector_weight, fuse
 
@@ -37,30 +38,6 @@ class TuningCase:
     places: Mapping[UUID, Place]
     relevance: Mapping[UUID, float]
     expected: frozenset[Hashable]
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """The share of questions whose document is among the first `DEPTH` passages, and their mean reciprocal rank."""
-
-    recall: float
-    mrr: float
-
-
-@dataclass(frozen=True, slots=True)
-class Tuning:
-    """What the cases suggest. `tuned` is cross-validated: what questions that were not looked at can expect."""
-
-    case_count: int
-    now: Figures
-    tuned: Figures
-    vector_weight: float | None
-    min_relevance: float
-
-    @property
-    def is_better(self) -> bool:
-        """Whether the suggested weight holds for questions that it was not chosen by."""
-        return (self.tuned.mrr, self.tuned.recall) > (self.now.mrr, self.now.recall)
 
 
 def tune(cases: Sequence[TuningCase], *, vector_weight: float | None) -> Tuning:

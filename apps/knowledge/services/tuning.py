@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from apps.knowledge.contracts import Tuning
 from apps.knowledge.models import Document
 from apps.knowledge.retrieval.search import consider
-from apps.knowledge.retrieval.tuning import Tuning, tune
+from apps.knowledge.retrieval.tuning import tune
 from apps.knowledge.selectors import get_knowledge_base, get_retrieval_settings
 from parley.errors import Invalid
 from parley.tenancy import tenant_tx
