@@ -253,3 +253,31 @@ def test_the_dashboard_shows_spending_and_warns(pages: Pages, tenant_a: TenantWi
     assert "More than 80 %" in dashboard()
     pages.post("budget_edit", {"limit": "0.012"})
     assert "only free models answer" in dashboard()
+
+
+@pytest.mark.parametrize("kind", ["embed", "rerank"])
+def test_models_that_do_not_write_are_added_and_changed_with_one_price(
+    pages: Pages, tenant_a: TenantWithKey, kind: str
+) -> None:
+    """They never answer, whatever box was ticked, and their output costs nothing."""
+    with tenant_tx(tenant_a.tenant.id):
+        provider = add_provider()
+    fields = {"name": "small-vectors", "kind": kind, "input_price": "0.02", "answers_first": "on"}
+    pages.post("model_create", fields, f"?provider={provider.id}")
+    with tenant_tx(tenant_a.tenant.id):
+        model = Model.objects.get(name="small-vectors")
+        assert (model.kind, model.max_output_tokens, model.output_price) == (kind, 0, Decimal(0))
+        assert not Route.objects.get(purpose="chat").choices.filter(model=model).exists()
+    shown = pages.get("model_edit", model_id=model.id)
+    assert "Longest answer" not in shown
+    changed = {
+        "name": "small-vectors",
+        "label": "Small",
+        "context_tokens": "512",
+        "input_price": "0.03",
+        "is_enabled": "on",
+    }
+    pages.post("model_edit", changed, model_id=model.id)
+    with tenant_tx(tenant_a.tenant.id):
+        model.refresh_from_db()
+        assert (model.input_price, model.output_price, model.is_enabled) == (Decimal("0.03"), Decimal(0), True)
