@@ -63,7 +63,11 @@ class ViewSchema(AutoSchema):
         return OpenApiTypes.OBJECT if self.method in ("POST", "PUT", "PATCH") else None
 
     def get_response_serializers(self) -> Any:
-        return {204: None} if self.method == "DELETE" else {200: OpenApiTypes.OBJECT}
+        if self.method == "DELETE":
+            return {204: None}
+        # Changed, made, or taken on: which of them, only the view knows.
+        statuses = (200, 201, 202) if self.method == "POST" else (200,)
+        return dict.fromkeys(statuses, OpenApiTypes.OBJECT)
 
     def get_operation(self, *args: Any, **kwargs: Any) -> Any:
         operation = super().get_operation(*args, **kwargs)
