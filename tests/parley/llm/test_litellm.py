@@ -5,7 +5,18 @@ import os
 
 import pytest
 
-from parley.llm import EmbedRequest, EmbedTarget, Finished, LlmError, ModelTarget, Timeouts, embed, stream_chat
+from parley.llm import (
+    EmbedRequest,
+    EmbedTarget,
+    Finished,
+    LlmError,
+    ModelTarget,
+    RerankRequest,
+    Timeouts,
+    embed,
+    rerank,
+    stream_chat,
+)
 from parley.llm.backends.litellm import warm_litellm
 from parley.llm.fake import FakeProvider, Script
 from tests.parley.llm.requests import a_request, outcome_of, soon
@@ -87,3 +98,19 @@ def test_embeddings(fake: FakeProvider) -> None:
 
 def test_it_downloads_no_price_list() -> None:
     assert os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] == "True"
+
+
+@pytest.mark.parametrize("provider", ["hosted_vllm", "jina_ai", "cohere"])
+def test_rerank_models_of_many_providers_give_one_score_a_text(fake: FakeProvider, provider: str) -> None:
+    target = ModelTarget("litellm", f"{provider}/fake", fake.base_url, "fake-key")
+    result = rerank(RerankRequest(target, "when do refunds arrive", ("The shop opens.", "Refunds take 14 days.")))
+    assert result.scores[0] < result.scores[1]
+    assert result.usage.input_tokens > 0
+
+
+def test_faults_of_reranking_are_mapped(fake: FakeProvider) -> None:
+    target = ModelTarget("litellm", "hosted_vllm/fake-429", fake.base_url, "fake-key")
+    with pytest.raises(LlmError) as caught:
+        rerank(RerankRequest(target, "q", ("a", "b")))
+    assert caught.value.kind == "rate_limited"
+    assert "fake-key" not in f"{caught.value!r}"
