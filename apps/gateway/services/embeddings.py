@@ -11,8 +11,7 @@ from uuid import UUID
 
 from apps.gateway import contracts, selectors
 from apps.gateway.routing import failures
-from apps.gateway.services import holds
-from parley.db import uuid7
+from apps.gateway.services.reserved_calls import call_reserved
 from parley.errors import Unavailable
 from parley.llm import EmbedRequest, EmbedResult, EmbedTarget, LlmError, count_tokens
 from parley.llm import embed as call_embedder
@@ -114,37 +113,16 @@ def _embed_patiently(request: EmbedRequest, choice: contracts.ModelChoice) -> Em
     attempt = 1
     while True:
         try:
-            return call_embedder(request) if is_free else _embed_reserved(request, choice)
+            if is_free:
+                return call_embedder(request)
+            tokens = sum(map(count_tokens, request.texts))
+            return call_reserved(lambda: call_embedder(request), purpose="embed", choice=choice, input_tokens=tokens)
         except LlmError as error:
             pause = failures.pause_before_embedding_again(error, attempt, is_waited_for=request.kind == "query")
             if pause is None:
                 raise Unavailable(error.sentence) from error
         time.sleep(pause)
         attempt += 1
-
-
-def _embed_reserved(request: EmbedRequest, choice: contracts.ModelChoice) -> EmbedResult:
-    call_id = uuid7()
-    with tenant_tx():
-        holds.reserve(
-            call_id=call_id,
-            purpose="embed",
-            choice=choice,
-            input_tokens=sum(map(count_tokens, request.texts)),
-            max_output_tokens=0,
-        )
-    try:
-        result = call_embedder(request)
-    except LlmError as error:
-        with tenant_tx():
-            if failures.is_free(error):
-                holds.release(call_id=call_id)
-            else:
-                holds.settle_interrupted(call_id=call_id, text="")
-        raise
-    with tenant_tx():
-        holds.settle(call_id=call_id, usage=result.usage)
-    return result
 
 
 def _unit(vector: Sequence[float], label: str) -> list[float]:

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from apps.gateway import selectors
-from apps.gateway.routing import failures
-from apps.gateway.services import holds
-from parley.db import uuid7
+from apps.gateway.services.reserved_calls import call_reserved
 from parley.errors import Unavailable
-from parley.llm import LlmError, RerankRequest, count_tokens
+from parley.llm import LlmError, RerankRequest, rerank_tokens
 from parley.llm import rerank as call_reranker
 from parley.tenancy import tenant_tx
 
@@ -27,22 +25,13 @@ def rerank(
     """
     if not texts:
         return []
-    call_id = uuid7()
     with tenant_tx():
         choice = selectors.get_reranker(model_id)
-        # Such a model reads the question once with every text.
-        asked = count_tokens(question)
-        tokens = sum(asked + count_tokens(text) for text in texts)
-        holds.reserve(call_id=call_id, purpose="rerank", choice=choice, input_tokens=tokens, max_output_tokens=0)
+    request = RerankRequest(choice.target, question, tuple(texts), timeout_seconds)
     try:
-        result = call_reranker(RerankRequest(choice.target, question, tuple(texts), timeout_seconds))
+        result = call_reserved(
+            lambda: call_reranker(request), purpose="rerank", choice=choice, input_tokens=rerank_tokens(request)
+        )
     except LlmError as error:
-        with tenant_tx():
-            if failures.is_free(error):
-                holds.release(call_id=call_id)
-            else:
-                holds.settle_interrupted(call_id=call_id, text="")
         raise Unavailable(error.sentence) from error
-    with tenant_tx():
-        holds.settle(call_id=call_id, usage=result.usage)
     return result.scores

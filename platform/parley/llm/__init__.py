@@ -15,6 +15,7 @@ from parley.llm.requests import (
     RerankRequest,
     Timeouts,
 )
+from parley.llm.rerank_scores import rerank_tokens
 from parley.llm.static_embedder import embed_statically
 from parley.llm.tokens import count_tokens
 
@@ -48,5 +49,6 @@ __all__ = [
     "known_context",
     "known_price",
     "rerank",
+    "rerank_tokens",
     "stream_chat",
 ]

@@ -1,4 +1,4 @@
-"""Makes the scores of rerank models comparable: one in [0, 1] for each text, in the order of the texts. Pure."""
+"""Rerank models: their scores made comparable, one in [0, 1] for each text in order; and what a call reads."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable
 
 from parley.llm.errors import LlmError
+from parley.llm.requests import RerankRequest
+from parley.llm.tokens import count_tokens
 
 
 def read_scores(rows: Iterable[tuple[int, float]], count: int, *, where: str) -> list[float]:
@@ -24,3 +26,9 @@ def read_scores(rows: Iterable[tuple[int, float]], count: int, *, where: str) ->
 
 def _logistic(value: float) -> float:
     return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, value))))
+
+
+def rerank_tokens(request: RerankRequest) -> int:
+    """Tokens that the call reads: such a model reads the question with every text."""
+    question = count_tokens(request.question)
+    return sum(question + count_tokens(text) for text in request.texts)

@@ -19,7 +19,7 @@ from parley.llm.errors import LlmError, LlmErrorKind
 from parley.llm.events import ChatEvent, EmbedResult, Finished, FinishReason, RerankResult, TextDelta, Usage
 from parley.llm.guard import require_allowed
 from parley.llm.requests import ChatRequest, EmbedRequest, RerankRequest
-from parley.llm.rerank_scores import read_scores
+from parley.llm.rerank_scores import read_scores, rerank_tokens
 from parley.llm.tokens import count_tokens
 
 log = structlog.get_logger(__name__)
@@ -205,8 +205,6 @@ def embed(request: EmbedRequest) -> EmbedResult:
 
 def rerank(request: RerankRequest) -> RerankResult:
     """One score per text; synchronous; raises `LlmError`."""
-    from parley.llm.backends.http_rerank import rerank_tokens  # imports httpx
-
     require_allowed(request.target.base_url)
     library = _litellm()
     model = request.target.model

@@ -1,13 +1,13 @@
 """Embeddings from servers that speak the OpenAI dialect; synchronous, because jobs and searches are."""
 
 import base64
-import threading
 from typing import Any
 
 import httpx
 import numpy as np
 
-from parley.llm.backends.faults import error_for_status, place
+from parley.llm.backends.faults import place
+from parley.llm.backends.json_call import post_json
 from parley.llm.backends.openai_dialect import DEFAULT_BASE_URL
 from parley.llm.errors import LlmError
 from parley.llm.events import EmbedResult, Usage
@@ -17,8 +17,6 @@ from parley.llm.tokens import count_tokens
 
 _TIMEOUT = httpx.Timeout(120.0, connect=5.0)
 _MAX_TEXTS_PER_CALL = 256
-_lock = threading.Lock()
-_client: httpx.Client | None = None
 
 
 def embed(request: EmbedRequest) -> EmbedResult:
@@ -45,33 +43,15 @@ def embed_at(request: EmbedRequest, *, encoding: str, headers: dict[str, str] | 
 def _post(
     request: EmbedRequest, base_url: str, texts: tuple[str, ...], encoding: str, headers: dict[str, str]
 ) -> dict[str, Any]:
-    where = place(base_url)
-    if request.target.api_key:
-        headers = headers | {"Authorization": f"Bearer {request.target.api_key}"}
-    body = {"model": request.target.model, "input": list(texts), "encoding_format": encoding}
-    try:
-        patience = _TIMEOUT if request.timeout_seconds is None else request.timeout_seconds
-        address = f"{base_url.rstrip('/')}/embeddings"
-        response = _pool().post(address, json=body, headers=headers, timeout=patience)
-    except httpx.TimeoutException as error:
-        raise LlmError("timeout", f"{where} took too long to embed the text. Try again.") from error
-    except httpx.HTTPError as error:
-        raise LlmError("unreachable", f"{where} cannot be reached. Check the address and the network.") from error
-    if response.status_code != 200:
-        raise error_for_status(
-            response.status_code,
-            response.content,
-            base_url=base_url,
-            model=request.target.model,
-            retry_after=response.headers.get("retry-after"),
-        )
-    try:
-        reply = response.json()
-    except ValueError as error:
-        raise _no_embedding(where) from error
-    if not isinstance(reply, dict):
-        raise _no_embedding(where)
-    return reply
+    return post_json(
+        base_url,
+        "embeddings",
+        {"model": request.target.model, "input": list(texts), "encoding_format": encoding},
+        api_key=request.target.api_key,
+        timeout=_TIMEOUT if request.timeout_seconds is None else request.timeout_seconds,
+        headers=headers,
+        purpose="embed the text",
+    )
 
 
 def _vectors(reply: dict[str, Any], expected: int, base_url: str) -> list[list[float]]:
@@ -94,11 +74,3 @@ def _vector(value: list[float] | str) -> list[float]:
 
 def _no_embedding(where: str) -> LlmError:
     return LlmError("bad_response", f"{where} sent something that is no embedding. Check the model's name.")
-
-
-def _pool() -> httpx.Client:
-    global _client
-    with _lock:
-        if _client is None:
-            _client = httpx.Client(timeout=_TIMEOUT, follow_redirects=False, trust_env=False)
-        return _client
