@@ -98,6 +98,7 @@ def _compare(connection: Connection, size: int, tenants: Sequence[HalfMatrix]) -
             connection.execute(statement)
         _fill(connection, tenants)
         started = time.perf_counter()
+        connection.execute("SET max_parallel_maintenance_workers = 0")  # its memory is then its own
         with _highest_memory(connection.info.backend_pid) as memory:
             for statement in layout.graphs:
                 connection.execute(statement)

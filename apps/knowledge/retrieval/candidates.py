@@ -10,33 +10,39 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
-from operator import or_
+from typing import Any
 from uuid import UUID
 
 import numpy as np
 from django.db import connection
-from django.db.models import Q, QuerySet, Sum
-from django.db.models.functions import Coalesce
 
 from apps.knowledge.contracts import PUBLIC, Audience
 from apps.knowledge.embedders import Embedder
 from apps.knowledge.enums import IndexState
-from apps.knowledge.models import Chunk, SearchIndex, Snapshot
-from apps.knowledge.retrieval.evidence import Place
+from apps.knowledge.models import Snapshot
+from apps.knowledge.retrieval.passage_rows import places_of
 from apps.knowledge.retrieval.permitted import permitted_of
 from apps.knowledge.retrieval.region import Region
-from apps.knowledge.retrieval.sections import Sibling
 from apps.knowledge.retrieval.sketches import find_by_sketch
 from apps.knowledge.retrieval.variety import Vector
 from apps.knowledge.retrieval.vectors import find_by_vector
 from apps.knowledge.retrieval.words import find_by_words
+from parley.tenancy import require_tenant_id
 
 # Regions that can each be compared with their own vector of the question.
 Spaces = Sequence[tuple[Region, str]]
 
-# Up to so many passages before and after a promising one.
-_REACH = 2
+_INDEXES = """
+SELECT index.id, coalesce(sum(indexed.chunk_count), 0)::int,
+    index.embedding_model_id, index.embedding_model, index.dimensions
+FROM knowledge_searchindex AS index
+LEFT JOIN knowledge_indexeddocument AS indexed
+    ON indexed.tenant_id = index.tenant_id AND indexed.search_index_id = index.id
+WHERE index.tenant_id = %(tenant)s AND (
+    index.knowledge_base_id = ANY(%(live_bases)s::uuid[]) AND index.state = %(active)s
+    OR index.id = ANY(%(pinned_indexes)s::uuid[]))
+GROUP BY index.id
+"""
 _SIMILARITIES = """
 SELECT chunk_id, -(embedding <#> %(vector)s::halfvec) FROM {rows} AS rows
 WHERE dimensions = {dimensions} AND chunk_id = ANY(%(chunks)s)
@@ -65,10 +71,15 @@ def region_of(base_ids: Sequence[UUID], snapshot_ids: Sequence[UUID] = (), *, au
         wanted = Snapshot.objects.filter(id__in=snapshot_ids, knowledge_base_id__in=base_ids)
         pins = wanted.values_list("knowledge_base_id", "search_index_id", "revision")
         pinned = {base_id: (index_id, revision) for base_id, index_id, revision in pins}
-    is_searched = Q(knowledge_base_id__in=[base_id for base_id in base_ids if base_id not in pinned])
-    is_searched = is_searched & Q(state=IndexState.ACTIVE) | Q(id__in=[index_id for index_id, _ in pinned.values()])
-    indexes = SearchIndex.objects.filter(is_searched).annotate(total=Coalesce(Sum("documents__chunk_count"), 0))
-    rows = list(indexes.values_list("id", "total", "embedding_model_id", "embedding_model", "dimensions"))
+    values: dict[str, Any] = {
+        "tenant": require_tenant_id(),
+        "live_bases": [base_id for base_id in base_ids if base_id not in pinned],
+        "pinned_indexes": [index_id for index_id, _ in pinned.values()],
+        "active": IndexState.ACTIVE,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_INDEXES, values)
+        rows = cursor.fetchall()
     live = tuple(row[0] for row in rows if all(row[0] != other for other, _ in pinned.values()))
     total, permitted = sum(row[1] for row in rows), permitted_of(base_ids, audience)
     # What has no passages now may have some in a snapshot, so that few are never taken for none.
@@ -139,72 +150,9 @@ def vectors_of(*, region: Region, chunk_ids: Sequence[UUID]) -> dict[UUID, Vecto
         return {chunk_id: np.array(json.loads(text), dtype=np.float32) for chunk_id, text in cursor.fetchall()}
 
 
-def places_of(chunk_ids: Sequence[UUID]) -> dict[UUID, Place]:
-    """Where passages stand; those that may not be found any more are left out."""
-    rows = _findable().filter(id__in=chunk_ids).values_list("id", "document_id", "ordinal")
-    return {key: Place(document_id, ordinal) for key, document_id, ordinal in rows}
-
-
 def permitted_among(*, region: Region, chunk_ids: Sequence[UUID]) -> set[UUID]:
     """Those of some passages that may be found now."""
     statement = _PERMITTED.format(documents=region.documents)
     with connection.cursor() as cursor:
         cursor.execute(statement, region.parameters | {"chunks": list(places_of(chunk_ids))})
         return {chunk_id for (chunk_id,) in cursor.fetchall()}
-
-
-def neighbours_of(*, region: Region, places: Sequence[Place]) -> dict[UUID, Place]:
-    """The passages up to two places before and after these, in the same (and so permitted) documents."""
-    if not places:
-        return {}
-    near = [
-        Q(document_id=place.document, ordinal__range=(place.ordinal - _REACH, place.ordinal + _REACH))
-        for place in places
-    ]
-    rows = _findable().filter(reduce(or_, near), _is_of(region))
-    return {
-        key: Place(document_id, ordinal)
-        for key, document_id, ordinal in rows.values_list("id", "document_id", "ordinal")
-    }
-
-
-def passages_of(*, region: Region, documents: Sequence[UUID], limit: int) -> dict[UUID, Place]:
-    """The passages of these documents, the first documents first, at most `limit`."""
-    by_document: dict[UUID, list[tuple[UUID, Place]]] = {}
-    rows = _findable().filter(_is_of(region), document_id__in=documents).order_by("ordinal")
-    for key, document_id, ordinal in rows.values_list("id", "document_id", "ordinal"):
-        by_document.setdefault(document_id, []).append((key, Place(document_id, ordinal)))
-    return dict([passage for document in documents for passage in by_document.get(document, [])][:limit])
-
-
-def sections_of(*, region: Region, chunk_ids: Sequence[UUID]) -> dict[UUID, dict[UUID, Sibling]]:
-    """For each chunk the chunks of its section in reading order, itself among them."""
-    placed = {
-        key: (document_id, section)
-        for key, document_id, section in _findable()
-        .filter(id__in=chunk_ids)
-        .values_list("id", "document_id", "section")
-    }
-    if not placed:
-        return {}
-    wanted = [Q(document_id=document_id, section=section) for document_id, section in set(placed.values())]
-    rows = _findable().filter(reduce(or_, wanted), _is_of(region), is_enabled=True).order_by("ordinal", "edition")
-    sections: dict[tuple[UUID, int], dict[UUID, Sibling]] = {}
-    for key, document_id, section, text, tokens in rows.values_list(
-        "id", "document_id", "section", "text", "token_count"
-    ):
-        sections.setdefault((document_id, section), {})[key] = Sibling(text, tokens)
-    return {key: sections.get(place, {}) for key, place in placed.items()}
-
-
-def _is_of(region: Region) -> Q:
-    is_of = Q(search_index_id__in=region.search_index_ids, valid_to=None)
-    for index_id, revision in region.pinned:
-        was_there = Q(valid_from__lte=revision) & (Q(valid_to=None) | Q(valid_to__gt=revision))
-        is_of |= Q(search_index_id=index_id) & was_there
-    return is_of
-
-
-def _findable() -> QuerySet[Chunk]:
-    chunks: QuerySet[Chunk] = Chunk.objects.filter(document__deleted_at=None)
-    return chunks

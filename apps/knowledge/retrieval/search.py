@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import cast
 from uuid import UUID
 
 import structlog
@@ -22,17 +22,12 @@ from apps.knowledge.contracts import (
     SearchOutcome,
 )
 from apps.knowledge.embedders import Embedder, embedders_of
-from apps.knowledge.models import Chunk
 from apps.knowledge.retrieval.candidates import (
     Candidates,
     Spaces,
     find_candidates,
-    neighbours_of,
-    passages_of,
     permitted_among,
-    places_of,
     region_of,
-    sections_of,
     similarities_of,
     spaces_of,
     vectors_of,
@@ -43,6 +38,14 @@ from apps.knowledge.retrieval.fusion import automatic_vector_weight, fuse
 from apps.knowledge.retrieval.literals import halfvec_literal
 from apps.knowledge.retrieval.local_reranker import DOCUMENTS, PASSAGES
 from apps.knowledge.retrieval.metadata_filter import parse_filter
+from apps.knowledge.retrieval.passage_rows import (
+    ReadPassage,
+    neighbours_of,
+    passages_of,
+    places_of,
+    read_passages,
+    sections_of,
+)
 from apps.knowledge.retrieval.region import Region
 from apps.knowledge.retrieval.relevance import question_stems, relevance
 from apps.knowledge.retrieval.reranking import reranked, reranker_of
@@ -172,8 +175,10 @@ def consider(
         found, places = _with_more(region, spaces, found, fused, whole=False)
         answering = [key for key, place in places.items() if place.document in expected]
         asked = question_stems(question)
-        read = {key: _explained(key, found, 0.0, asked, chunk).relevance for key, chunk in _read(answering).items()}
-    return TuningCase(found.words, found.similarities, places, read, expected)
+        relevances = {
+            key: _explained(key, found, 0.0, asked, read).relevance for key, read in read_passages(answering).items()
+        }
+    return TuningCase(found.words, found.similarities, places, relevances, expected)
 
 
 def _embed(question: str, wanted: Iterable[Embedder]) -> dict[Embedder, str]:
@@ -219,8 +224,8 @@ def _propose(region: Region, spaces: Spaces, question: str, depth: int, settings
     ordered = with_evidence(fused, places)
     asked = question_stems(question)
     passages = {
-        key: _passage(chunk, ordered[key], _explained(key, found, fused.get(key, 0.0), asked, chunk))
-        for key, chunk in _read(list(ordered)[:depth]).items()
+        key: _passage(read, ordered[key], _explained(key, found, fused.get(key, 0.0), asked, read))
+        for key, read in read_passages(list(ordered)[:depth]).items()
     }
     return [passages[key] for key in ordered if key in passages and _is_relevant(passages[key], settings)]
 
@@ -268,20 +273,15 @@ def _with_more(
     return Candidates(found.words, found.proposed, found.similarities | similarities), places | beside
 
 
-def _read(chunk_ids: Sequence[UUID]) -> dict[UUID, Any]:
-    return {chunk.id: chunk for chunk in Chunk.objects.filter(id__in=chunk_ids).select_related("document")}
-
-
-def _explained(key: UUID, found: Candidates, fused: float, asked: frozenset[str], chunk: Any) -> Explanation:
+def _explained(key: UUID, found: Candidates, fused: float, asked: frozenset[str], read: ReadPassage) -> Explanation:
     similarity = found.similarities.get(key)
-    read = " ".join([chunk.document.shown_title, *chunk.headings, chunk.text])
     return Explanation(
         word_rank=_rank(key, found.words),
         word_score=_rounded(found.words.get(key)),
         vector_rank=_rank(key, found.proposed),
         similarity=_rounded(similarity),
         fused=round(fused, 4),
-        relevance=round(relevance(asked, read, similarity), 4),
+        relevance=round(relevance(asked, " ".join([read.title, *read.headings, read.text]), similarity), 4),
     )
 
 
@@ -293,20 +293,20 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 
-def _passage(chunk: Any, score: float, explanation: Explanation) -> Passage:
+def _passage(read: ReadPassage, score: float, explanation: Explanation) -> Passage:
     return Passage(
-        chunk_id=chunk.id,
-        document_id=chunk.document_id,
-        document_version_id=chunk.document_version_id,
-        knowledge_base_id=chunk.knowledge_base_id,
-        title=chunk.document.shown_title,
-        text=chunk.text,
+        chunk_id=read.chunk_id,
+        document_id=read.document_id,
+        document_version_id=read.document_version_id,
+        knowledge_base_id=read.knowledge_base_id,
+        title=read.title,
+        text=read.text,
         score=round(score, 4),
-        location=chunk.location,
-        headings=tuple(chunk.headings),
+        location=read.location,
+        headings=read.headings,
         similarity=explanation.similarity,
         matches_words=explanation.word_rank is not None,
         explanation=explanation,
-        url=chunk.document.url,
-        ordinal=chunk.ordinal,
+        url=read.url,
+        ordinal=read.ordinal,
     )
