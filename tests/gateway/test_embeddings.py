@@ -195,3 +195,17 @@ def test_the_built_in_model_gives_unit_vectors_of_its_own_size() -> None:
     assert len(vector) == 384
     assert sum(value * value for value in vector) == pytest.approx(1.0, abs=1e-3)
     assert embeddings.embed(texts=[]) == []
+
+
+def test_an_address_that_turned_private_is_not_called(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    """L-09: asked again right before the call, as for answers."""
+    embedder = Flaky()
+    monkeypatch.setattr(embeddings, "call_embedder", embedder)
+    model = _paid_model()
+    with tenant_tx():
+        Provider.objects.update(base_url="http://127.0.0.1:9/v1")
+    settings.PARLEY_ALLOW_PRIVATE_PROVIDERS = False
+    with pytest.raises(Unavailable, match="private network"):
+        embeddings.embed(texts=["a"], model_id=model.id)
+    assert embedder.targets == []
+    assert books() == (0, 0, [])

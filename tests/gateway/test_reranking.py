@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -85,3 +86,13 @@ def test_only_rerank_models_that_are_switched_on(fake: FakeProvider) -> None:
     for model_id in (model.id, uuid7()):
         with pytest.raises(Invalid, match="rerank model"):
             rerank(question="refunds", texts=["a"], model_id=model_id)
+
+
+def test_an_address_that_turned_private_is_not_called(fake: FakeProvider, settings: Any) -> None:
+    """L-09: asked again right before the call, as for answers."""
+    model = _model(fake)
+    settings.PARLEY_ALLOW_PRIVATE_PROVIDERS = False
+    with pytest.raises(Unavailable, match="private network"):
+        rerank(question="refunds", texts=["a"], model_id=model.id)
+    assert fake.calls == []
+    assert _books() == (Decimal(0), Decimal(0), [])

@@ -35,22 +35,29 @@ def objection(url: str) -> str | None:
     return objection_to_url(url) or _objection_to_addresses(_resolve(hostname_of(url)))
 
 
-async def require_callable(url: str | None) -> None:
+def require_callable(url: str | None) -> None:
     """Check an address right before a call. Raises `LlmError`, so that the next model of the route is tried.
 
-    The operator's own model server is not a tenant's choice and may be anywhere.
+    The operator's own model server is not a tenant's choice and may be anywhere. Looks the name up, so it blocks.
     """
-    if url is None or url == settings.PARLEY_LOCAL_MODEL_URL or time.monotonic() < _checked.get(url, 0.0):
+    if url is None or _is_known(url):
         return
-    complaint = objection_to_url(url)
-    if complaint is None:
-        addresses = await asyncio.get_running_loop().run_in_executor(None, _resolve, hostname_of(url))
-        complaint = _objection_to_addresses(addresses)
+    complaint = objection(url)
     if complaint is not None:
         raise LlmError("refused", complaint)
     if len(_checked) > _MOST_REMEMBERED:
         _checked.clear()
     _checked[url] = time.monotonic() + _REMEMBERED_SECONDS
+
+
+async def arequire_callable(url: str | None) -> None:
+    """`require_callable` for an event loop: the name is looked up in a thread."""
+    if url is not None and not _is_known(url):
+        await asyncio.get_running_loop().run_in_executor(None, require_callable, url)
+
+
+def _is_known(url: str) -> bool:
+    return url == settings.PARLEY_LOCAL_MODEL_URL or time.monotonic() < _checked.get(url, 0.0)
 
 
 def _resolve(hostname: str) -> list[Address]:

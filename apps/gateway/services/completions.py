@@ -220,7 +220,7 @@ class _Attempt:
             await asyncio.sleep(pause)
 
     async def _call(self, hold: Hold) -> AsyncGenerator[CompletionEvent]:
-        await addresses.require_callable(self.choice.target.base_url)
+        await addresses.arequire_callable(self.choice.target.base_url)
         async with aclosing(stream_chat(self.question.ask(self.choice, hold))) as events:
             async for event in events:
                 if isinstance(event, Finished):

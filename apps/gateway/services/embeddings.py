@@ -11,6 +11,7 @@ from uuid import UUID
 
 from apps.gateway import contracts, selectors
 from apps.gateway.routing import failures
+from apps.gateway.services import addresses
 from apps.gateway.services.reserved_calls import call_reserved
 from parley.errors import Unavailable
 from parley.llm import EmbedRequest, EmbedResult, EmbedTarget, LlmError, count_tokens
@@ -113,6 +114,7 @@ def _embed_patiently(request: EmbedRequest, choice: contracts.ModelChoice) -> Em
     attempt = 1
     while True:
         try:
+            addresses.require_callable(request.target.base_url)
             if is_free:
                 return call_embedder(request)
             tokens = sum(map(count_tokens, request.texts))

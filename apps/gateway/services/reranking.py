@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from apps.gateway import selectors
+from apps.gateway.services import addresses
 from apps.gateway.services.reserved_calls import call_reserved
 from parley.errors import Unavailable
 from parley.llm import LlmError, RerankRequest, rerank_tokens
@@ -29,6 +30,7 @@ def rerank(
         choice = selectors.get_reranker(model_id)
     request = RerankRequest(choice.target, question, tuple(texts), timeout_seconds)
     try:
+        addresses.require_callable(choice.target.base_url)
         result = call_reserved(
             lambda: call_reranker(request), purpose="rerank", choice=choice, input_tokens=rerank_tokens(request)
         )

@@ -20,12 +20,14 @@ _REVIEWED = {
     "platform/parley/jobs/claims.py": "asks for this machine's own name, connects to nothing",
     "platform/parley/llm/backends/openai_dialect.py": "providers, each address checked by the gateway before a call",
     "platform/parley/llm/backends/connections.py": "providers' connections, as above",
-    "platform/parley/llm/backends/openai_embeddings.py": "the operator's own embedder",
+    "platform/parley/llm/backends/json_call.py": "embedders and rerankers of providers, addresses checked as above",
+    "platform/parley/llm/backends/openai_embeddings.py": "the time it allows `json_call`, opens nothing itself",
     "apps/gateway/routing/addresses.py": "reads old spellings of IP addresses, connects to nothing",
     "apps/gateway/services/addresses.py": "looks up providers' names to judge them, connects to nothing",
     "apps/knowledge/ingest/ocr.py": "talks to its own text-recognising process over a socket pair",
     "apps/knowledge/ingest/ocr_process.py": "the other end of that pair",
     "apps/knowledge/ingest/sandbox.py": "talks to its own parsing process over a socket pair",
+    "apps/knowledge/ingest/sandbox_fork.py": "its process and that one's forks, over socket pairs",
     "apps/knowledge/ingest/sandbox_process.py": "takes the network away from the parsing process",
 }
 
