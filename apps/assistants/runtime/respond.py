@@ -66,9 +66,10 @@ async def respond(
     """
     small_talk = small_talk_reply(question, version)
     is_searched = bool(version.knowledge_base_ids) and not small_talk
-    query = search_query(question, history)
     if is_searched:
         query = await standalone_query(version=version, question=question, history=history, route=route)
+    else:
+        query = search_query(question, history)
     request = _Request(version, question, query, history, route, hold, purpose, conversation_id)
     sources = await _retrieve(version, query) if is_searched else []
     if sources and sources[0].is_curated:
