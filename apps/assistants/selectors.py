@@ -1,14 +1,17 @@
 """Reads about assistants."""
 
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from apps.assistants.comparison import changed_fields
 from apps.assistants.contracts import PublicAssistant, VersionSpec
-from apps.assistants.models import Assistant, AssistantVersion
-from apps.assistants.policies import require_may_answer
+from apps.assistants.enums import MoveState
+from apps.assistants.models import Assistant, AssistantVersion, LabelMove, ScheduledMove, VersionLabel
+from apps.assistants.policies import PRODUCTION, STANDING_LABELS, require_may_answer
+from apps.assistants.rollout import is_chosen
 from parley.errors import NotFound
 
 _NO_ASSISTANT = "There is no such assistant."
@@ -18,7 +21,7 @@ def list_assistants() -> QuerySet[Assistant]:
     """Assistants of the ambient tenant, last changed first, with all that their specs need."""
     assistants: QuerySet[Assistant] = Assistant.objects.filter(deleted_at=None)
     return (
-        assistants.select_related("published_version")
+        assistants.select_related("published_version", "rollout_version")
         .prefetch_related("knowledge_base_links")
         .order_by("-updated_at", "-id")
     )
@@ -56,17 +59,62 @@ def get_version_spec(version_id: UUID) -> VersionSpec:
     return version_spec(version, version.assistant)
 
 
-def answering_spec(assistant: Assistant, version: AssistantVersion | None) -> VersionSpec:
-    """What answers in a conversation with these loaded rows: its pinned version, or the draft for None.
+def get_labelled_spec(ref: UUID | str, label: str) -> VersionSpec:
+    """The version a label stands on, by id or slug of the assistant. Raises `NotFound`, `Conflict`."""
+    assistant = get_assistant(ref)
+    return version_spec(labelled_version(assistant, label), assistant)
 
-    Raises `NotFound` when the assistant was deleted, and for a version `Conflict` when it is paused.
+
+def labelled_version(assistant: Assistant, label: str) -> AssistantVersion:
+    """Where a label of an assistant that may answer stands.
+
+    Raises `NotFound` when it stands nowhere, `Conflict` when the assistant is unpublished or paused.
+    """
+    if label == PRODUCTION:
+        require_may_answer(assistant)
+        return cast("AssistantVersion", assistant.published_version)
+    row = find_label(assistant, label)
+    if row is None:
+        raise NotFound(f"No version of {assistant.name} has the label {label!r}.")
+    return cast("AssistantVersion", row.version)
+
+
+def beginning_version(assistant: Assistant, conversation_id: UUID, label: str = PRODUCTION) -> AssistantVersion:
+    """The version that a conversation with this id begins with: the label's, or the one that is rolled out.
+
+    Raises as `labelled_version` does.
+    """
+    version = labelled_version(assistant, label)
+    other = assistant.rollout_version_id if label == PRODUCTION else None
+    if other is not None and is_chosen(conversation_id, other, percent=assistant.rollout_percent):
+        return cast("AssistantVersion", assistant.rollout_version)
+    return version
+
+
+def answering_spec(
+    assistant: Assistant, version: AssistantVersion | None, *, conversation_id: UUID, label: str
+) -> VersionSpec:
+    """What answers the next message of a conversation with these loaded rows; None stands for the draft.
+
+    A conversation keeps its version, or moves on with its label where the assistant says so. Raises `NotFound`
+    when the assistant was deleted, and for a version `Conflict` when it is paused.
     """
     if assistant.deleted_at is not None:
         raise NotFound(_NO_ASSISTANT)
     if version is None:
         return draft_spec(assistant)
     require_may_answer(assistant)
+    if assistant.follows_newest and (label == PRODUCTION or find_label(assistant, label) is not None):
+        version = beginning_version(assistant, conversation_id, label)
     return version_spec(version, assistant)
+
+
+def numbered_spec(assistant: Assistant, number: int) -> VersionSpec:
+    """A version of a loaded assistant, for a run that began with it. Raises `NotFound`, `Conflict` when paused."""
+    if assistant.deleted_at is not None:
+        raise NotFound(_NO_ASSISTANT)
+    require_may_answer(assistant)
+    return version_spec(get_version(assistant, number), assistant)
 
 
 def find_by_public_id(public_id: str) -> PublicAssistant | None:
@@ -100,6 +148,16 @@ def get_previous_version(assistant: Assistant) -> AssistantVersion:
     return earlier
 
 
+def find_version_like_draft(assistant: Assistant) -> AssistantVersion | None:
+    """The live or the newest version, when it holds exactly what the draft does."""
+    draft = draft_spec(assistant)
+    newest = list_versions(assistant).first()
+    for version in (assistant.published_version, newest):
+        if version is not None and not changed_fields(version_spec(version, assistant), draft):
+            return version
+    return None
+
+
 def next_version_number(assistant: Assistant) -> int:
     """The number that the next published version gets."""
     newest = list_versions(assistant).values_list("number", flat=True).first()
@@ -112,6 +170,56 @@ def unpublished_changes(assistant: Assistant) -> tuple[str, ...]:
     if assistant.published_version is None:
         return ("instructions",)
     return changed_fields(version_spec(assistant.published_version, assistant), draft)
+
+
+class LabelState(NamedTuple):
+    """A label of an assistant; `version` is None where it stands nowhere."""
+
+    name: str
+    version: AssistantVersion | None
+    is_protected: bool
+
+
+def list_labels(assistant: Assistant) -> list[LabelState]:
+    """`production` and `staging` first, then the assistant's own by name. One query."""
+    rows = {row.name: row.version for row in VersionLabel.objects.filter(assistant=assistant).select_related("version")}
+    rows[PRODUCTION] = assistant.published_version
+    names = [*STANDING_LABELS, *sorted(set(rows) - set(STANDING_LABELS))]
+    return [LabelState(name, rows.get(name), name in assistant.protected_labels) for name in names]
+
+
+def find_label(assistant: Assistant, name: str) -> VersionLabel | None:
+    """A label other than `production`, with its version; None when it stands nowhere."""
+    row: VersionLabel | None = (
+        VersionLabel.objects.filter(assistant=assistant, name=name).select_related("version").first()
+    )
+    return row
+
+
+def list_label_moves(assistant: Assistant) -> QuerySet[LabelMove]:
+    """How the labels of an assistant moved, newest first."""
+    moves: QuerySet[LabelMove] = LabelMove.objects.filter(assistant=assistant)
+    return moves.order_by("-id")
+
+
+def list_scheduled_moves(assistant: Assistant) -> QuerySet[ScheduledMove]:
+    """Planned moves that wait, soonest first."""
+    moves: QuerySet[ScheduledMove] = ScheduledMove.objects.filter(assistant=assistant, state=MoveState.WAITING)
+    return moves.select_related("version").order_by("due_at", "id")
+
+
+def get_scheduled_move(move_id: UUID) -> ScheduledMove:
+    """A planned move with its assistant and version. Raises `NotFound`."""
+    move: ScheduledMove | None = ScheduledMove.objects.select_related("assistant", "version").filter(id=move_id).first()
+    if move is None:
+        raise NotFound("There is no such planned move.")
+    return move
+
+
+def list_due_moves_across_tenants() -> list[tuple[UUID, UUID]]:
+    """(tenant id, move id) of every planned move whose time has come, for the sweeper."""
+    due = ScheduledMove.across_tenants.filter(state=MoveState.WAITING, due_at__lte=timezone.now())
+    return list(due.order_by("due_at").values_list("tenant_id", "id"))
 
 
 def draft_spec(assistant: Assistant) -> VersionSpec:

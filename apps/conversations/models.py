@@ -13,11 +13,13 @@ from parley.tenancy.models import TenantForeignKey, TenantOwned
 
 
 class Conversation(TenantOwned):
-    """A sequence of messages with one assistant, pinned to the version it began with."""
+    """A sequence of messages with one assistant, on the version it began with (or moved on to, where that is set)."""
 
     assistant = TenantForeignKey("assistants.Assistant", on_delete=models.PROTECT, related_name="+")
     # None: the draft, for the editor's own test chat.
     version = TenantForeignKey("assistants.AssistantVersion", on_delete=models.PROTECT, null=True, related_name="+")
+    # The label it began with, and moves on with where the assistant's conversations follow.
+    label = models.CharField(max_length=40, default="production")
     channel = models.CharField(max_length=16, choices=Channel)
     title = models.CharField(max_length=120, blank=True)
     user = models.ForeignKey("tenants.User", on_delete=models.SET_NULL, null=True, related_name="+")
@@ -66,6 +68,8 @@ class Generation(TenantOwned):
     error = models.TextField(blank=True)
     # What this run was asked to do differently: earlier turns and limits of an OpenAI-compatible request.
     overrides = models.JSONField(default=dict)
+    # The version that answers; None: the draft.
+    version_number = models.PositiveIntegerField(null=True)
     call_id = models.UUIDField(null=True)
     model_label = models.CharField(max_length=200, blank=True)
     input_tokens = models.PositiveIntegerField(default=0)

@@ -15,7 +15,7 @@ from apps.assistants.contracts import VersionSpec
 from apps.evaluations.contracts import EvaluatorSummary
 from apps.evaluations.enums import CaseStatus, ExperimentStatus, ResultStatus
 from apps.evaluations.models import Case, Dataset, Evaluator, Experiment, PlannedCase, Result
-from parley.errors import Invalid, NotFound
+from parley.errors import NotFound
 
 M = TypeVar("M", bound=Model)
 
@@ -112,9 +112,9 @@ def _verdicts() -> QuerySet[Result]:
 
 
 def get_version(*, assistant: str, version: str = "published") -> VersionSpec:
-    """The state of an assistant (slug or id) named by "published", "draft" or a version's number.
+    """The state of an assistant (slug or id) named by "published", "draft", a version's number or a label.
 
-    Raises `NotFound`, `Conflict` when nothing is published yet, `Invalid` for another word.
+    Raises `NotFound`, `Conflict` when nothing is published yet.
     """
     match version.strip().lower():
         case "published" | "":
@@ -124,8 +124,8 @@ def get_version(*, assistant: str, version: str = "published") -> VersionSpec:
         case number if number.isdecimal():
             row = assistants.get_assistant(assistant)
             return assistants.version_spec(assistants.get_version(row, int(number)), row)
-    sentence = "The version must be “published”, “draft” or a version's number."
-    raise Invalid(sentence, errors={"version": [sentence]})
+        case label:
+            return assistants.get_labelled_spec(assistant, label)
 
 
 def find_first_error(experiment_id: UUID) -> str:

@@ -30,7 +30,15 @@ _EDITOR = _AGENT | {
     "evaluations.edit",
     "evaluations.run",
 }
-_ADMIN = _EDITOR | {"gateway.manage", "budgets.manage", "members.manage", "keys.manage", "audit.view", "jobs.manage"}
+_ADMIN = _EDITOR | {
+    "assistants.protect",
+    "gateway.manage",
+    "budgets.manage",
+    "members.manage",
+    "keys.manage",
+    "audit.view",
+    "jobs.manage",
+}
 _OWNER = _ADMIN | {"tenant.manage"}
 
 PERMISSIONS_BY_ROLE: dict[str, frozenset[str]] = {

@@ -41,6 +41,7 @@ TARGETS = {
     "membership_id": "tenants.Membership",
     "message_id": "conversations.Message",
     "model_id": "gateway.Model",
+    "move_id": "assistants.ScheduledMove",
     "planned_case_id": "evaluations.PlannedCase",
     "provider_id": "gateway.Provider",
     "ref": "assistants.Assistant",
@@ -49,7 +50,7 @@ TARGETS = {
     "version_id": "assistants.AssistantVersion",
 }
 # Parameters that name no row of their own.
-PLAIN = {"tenant_slug", "number", "kind", "slug"}
+PLAIN = {"tenant_slug", "number", "kind", "slug", "label"}
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -124,7 +125,13 @@ def _ask_as_stranger(stranger: TenantWithKey, ids: dict[str, Any]) -> list[tuple
     wrong = []
     for route in routes_with_objects():
         values: dict[str, Any] = {name: ids[TARGETS[name]] for _, name in route.parameters if name in TARGETS}
-        values |= {"tenant_slug": stranger.tenant.slug, "number": 1, "kind": "contains", "slug": "theirs"}
+        values |= {
+            "tenant_slug": stranger.tenant.slug,
+            "number": 1,
+            "kind": "contains",
+            "slug": "theirs",
+            "label": "beta",
+        }
         for method in METHODS:
             if route.access is None or route.access.permission_for(method) is None:
                 continue

@@ -226,3 +226,37 @@ def test_names_and_prompts_are_shown_as_text(owner: Pages, tenant_a: Any) -> Non
     for path in ("", f"{assistant.id}/", f"{assistant.id}/edit/", f"{assistant.id}/versions/"):
         assert evil not in words(owner.get(path))
     assert evil not in words(owner.get(f"{assistant.id}/versions/compare/"))
+
+
+def test_the_release_page_moves_labels_rolls_out_and_plans(owner: Pages, guide: Assistant, tenant_a: Any) -> None:
+    def press(path: str, **data: Any) -> str:
+        assert owner.post(f"{guide.id}/{path}", data).status_code == 302
+        return words(owner.get(f"{guide.id}/release/"))
+
+    assert "production" in words(owner.get(f"{guide.id}/release/"))
+    assert "Beta stands on version 1." in press("labels/move/", label="beta", number="1")
+    assert "small letters, digits and hyphens" in press("labels/move/", label="No label", number="1")
+    page = press("rollout/", number="1", percent="20")
+    assert "begin with version 1, the others with version 2" in page
+    assert "Stop rollout" not in press("rollout/stop/")
+    page = press("scheduled-moves/", label="production", number="", due_at="2099-01-01T10:00")
+    assert "moves to version 3 at" in page
+    assert "planned already" in press("scheduled-moves/", label="production", number="1", due_at="2099-01-01T10:00")
+    page = press("release/settings/", follows_newest="1", protected=["production"])
+    assert "Protected" in page
+    with tenant_tx(tenant_a.tenant.id):
+        fresh = selectors.get_assistant(guide.id)
+        assert (fresh.follows_newest, fresh.protected_labels) == (True, ["production"])
+        plan = selectors.list_scheduled_moves(fresh).get()
+    assert "Nothing is planned" in press("scheduled-moves/cancel/", move=str(plan.id))
+    assert "The label beta was taken away" in press("labels/remove/", label="beta")
+
+
+def test_a_version_is_saved_without_being_shown(owner: Pages, guide: Assistant, viewer: Pages) -> None:
+    assert "Save the draft as a version" in words(owner.get(f"{guide.id}/versions/"))
+    assert viewer.post(f"{guide.id}/versions/save/", {}).status_code == 403
+    owner.post(f"{guide.id}/versions/save/", {})
+    page = words(owner.get(f"{guide.id}/versions/"))
+    assert "Version 3" in page
+    assert "Publish version 3" in page
+    assert "Version 2 is live" in page

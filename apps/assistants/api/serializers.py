@@ -7,8 +7,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.assistants.contracts import VersionSpec
-from apps.assistants.models import Assistant, AssistantVersion
-from apps.assistants.selectors import draft_spec, unpublished_changes, version_spec
+from apps.assistants.models import Assistant, AssistantVersion, LabelMove, ScheduledMove
+from apps.assistants.selectors import LabelState, draft_spec, unpublished_changes, version_spec
 from apps.knowledge.contracts import MAX_ASKED_TAGS
 
 
@@ -78,6 +78,10 @@ class SharingSerializer(serializers.Serializer[Any]):
     is_public = serializers.BooleanField(required=False)
     is_paused = serializers.BooleanField(required=False)
     allowed_origins = serializers.ListField(child=serializers.CharField(max_length=255), required=False, max_length=50)
+    follows_newest = serializers.BooleanField(
+        required=False,
+        help_text="True: conversations under way move on with their label; false: they keep their version",
+    )
 
 
 class PublishSerializer(serializers.Serializer[Any]):
@@ -92,6 +96,36 @@ class RollbackSerializer(serializers.Serializer[Any]):
     number = serializers.IntegerField(required=False, min_value=1)
 
 
+class LabelSerializer(serializers.Serializer[Any]):
+    """The version a label is to stand on."""
+
+    number = serializers.IntegerField(min_value=1)
+
+
+class ProtectionSerializer(serializers.Serializer[Any]):
+    """The labels that only holders of `assistants.protect` may move."""
+
+    labels = serializers.ListField(child=serializers.CharField(max_length=40), max_length=22)
+
+
+class RolloutSerializer(serializers.Serializer[Any]):
+    """The share of new conversations, in percent, that begins with a version."""
+
+    number = serializers.IntegerField(min_value=1)
+    percent = serializers.IntegerField(min_value=1, max_value=99)
+
+
+class ScheduleSerializer(serializers.Serializer[Any]):
+    """A move of a label to come; without a number the draft is saved as the version to move to."""
+
+    label = serializers.CharField(  # type: ignore[assignment] # a field's name, as the API has it
+        max_length=40, required=False, default="production"
+    )
+    number = serializers.IntegerField(min_value=1, required=False)
+    due_at = serializers.DateTimeField()
+    note = serializers.CharField(max_length=300, required=False, allow_blank=True)
+
+
 def assistant_body(assistant: Assistant) -> dict[str, Any]:
     """An assistant with its draft's settings."""
     published = assistant.published_version
@@ -104,9 +138,49 @@ def assistant_body(assistant: Assistant) -> dict[str, Any]:
         "is_paused": assistant.is_paused,
         "allowed_origins": assistant.allowed_origins,
         "published_version": {"id": str(published.id), "number": published.number} if published else None,
+        "rollout": rollout_body(assistant),
+        "follows_newest": assistant.follows_newest,
         "has_unpublished_changes": bool(unpublished_changes(assistant)),
         "created_at": assistant.created_at,
         "updated_at": assistant.updated_at,
+    }
+
+
+def rollout_body(assistant: Assistant) -> dict[str, Any] | None:
+    """The second version and its share of the conversations that begin; None when nothing is rolled out."""
+    version = assistant.rollout_version
+    return {"number": version.number, "percent": assistant.rollout_percent} if version else None
+
+
+def label_body(label: LabelState) -> dict[str, Any]:
+    """A label and where it stands."""
+    return {
+        "name": label.name,
+        "version": label.version.number if label.version else None,
+        "is_protected": label.is_protected,
+    }
+
+
+def label_move_body(move: LabelMove) -> dict[str, Any]:
+    """One step in the history of the labels."""
+    return {
+        "label": move.label,
+        "from": move.from_number,
+        "to": move.to_number,
+        "author": move.author_label,
+        "at": move.created_at,
+    }
+
+
+def scheduled_move_body(move: ScheduledMove) -> dict[str, Any]:
+    """A planned move of a label."""
+    return {
+        "id": str(move.id),
+        "label": move.label,
+        "number": move.version.number,
+        "due_at": move.due_at,
+        "state": move.state,
+        "author": move.author_label,
     }
 
 

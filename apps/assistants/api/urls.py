@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.assistants.api import views
+from apps.assistants.api import releases, views
 
 app_name = "assistants_api"
 urlpatterns = [
@@ -13,4 +13,14 @@ urlpatterns = [
     path("assistants/<str:ref>/versions/<int:number>/", views.VersionDetail.as_view(), name="version_detail"),
     path("assistants/<str:ref>/publish/", views.Publish.as_view(), name="assistant_publish"),
     path("assistants/<str:ref>/rollback/", views.Rollback.as_view(), name="assistant_rollback"),
+    path("assistants/<str:ref>/labels/", releases.LabelList.as_view(), name="label_list"),
+    path("assistants/<str:ref>/labels/<slug:label>/", releases.LabelDetail.as_view(), name="label_detail"),
+    path("assistants/<str:ref>/label-moves/", releases.LabelMoveList.as_view(), name="label_move_list"),
+    path("assistants/<str:ref>/rollout/", releases.Rollout.as_view(), name="rollout"),
+    path("assistants/<str:ref>/scheduled-moves/", releases.ScheduledMoveList.as_view(), name="scheduled_move_list"),
+    path(
+        "assistants/<str:ref>/scheduled-moves/<uuid:move_id>/",
+        releases.ScheduledMoveDetail.as_view(),
+        name="scheduled_move_detail",
+    ),
 ]

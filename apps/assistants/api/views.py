@@ -10,6 +10,7 @@ from rest_framework.response import Response
 
 from apps.assistants import selectors
 from apps.assistants.api import serializers
+from apps.assistants.policies import PRODUCTION, require_move_label
 from apps.assistants.services import assistants, versions
 from apps.gateway import selectors as gateway
 from parley.errors import Invalid
@@ -76,9 +77,9 @@ class AssistantDraft(TenantAPIView):
 
 
 class VersionList(TenantAPIView):
-    """Published versions, newest first."""
+    """Versions, newest first. POST saves the draft as one without showing it to visitors."""
 
-    access = {"GET": "assistants.view"}
+    access = {"GET": "assistants.view", "POST": "assistants.edit"}
 
     @extend_schema(responses=dict)
     def get(self, request: Request, ref: str) -> Response:
@@ -88,6 +89,13 @@ class VersionList(TenantAPIView):
             selectors.list_versions(assistant),
             lambda version: serializers.version_body(version, assistant),
         )
+
+    @extend_schema(request=serializers.PublishSerializer, responses={201: dict})
+    def post(self, request: Request, ref: str) -> Response:
+        assistant = selectors.get_assistant(ref)
+        body = parse_body(serializers.PublishSerializer, request)
+        version = versions.save_version(assistant_id=assistant.id, note=body.get("note", ""))
+        return Response(serializers.version_body(version, assistant), status=status.HTTP_201_CREATED)
 
 
 class VersionDetail(TenantAPIView):
@@ -109,6 +117,7 @@ class Publish(TenantAPIView):
     @extend_schema(request=serializers.PublishSerializer, responses=dict)
     def post(self, request: Request, ref: str) -> Response:
         assistant = selectors.get_assistant(ref)
+        require_move_label(self.actor, assistant, PRODUCTION)
         body = parse_body(serializers.PublishSerializer, request)
         version = versions.publish(assistant_id=assistant.id, note=body.get("note", ""))
         return Response(serializers.version_body(version, selectors.get_assistant(assistant.id)))
@@ -122,6 +131,7 @@ class Rollback(TenantAPIView):
     @extend_schema(request=serializers.RollbackSerializer, responses=dict)
     def post(self, request: Request, ref: str) -> Response:
         assistant = selectors.get_assistant(ref)
+        require_move_label(self.actor, assistant, PRODUCTION)
         number = parse_body(serializers.RollbackSerializer, request).get("number")
         if number is None:
             number = selectors.get_previous_version(assistant).number

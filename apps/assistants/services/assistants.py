@@ -12,11 +12,12 @@ from django.utils.text import slugify
 from apps.assistants.models import Assistant, AssistantKnowledgeBase
 from apps.assistants.selectors import draft_spec
 from apps.assistants.services.origins import clean_origins
+from apps.assistants.services.rows import lock_assistant
 from apps.gateway import selectors as gateway
 from apps.knowledge import selectors as knowledge
 from apps.knowledge.services.audiences import checked_audience
 from apps.tenants.services import audit
-from parley.errors import Conflict, Invalid, NotFound
+from parley.errors import Conflict, Invalid
 
 _SLUG_LENGTH = 60
 _SLUG_ATTEMPTS = 100
@@ -72,7 +73,7 @@ def update_draft(*, assistant_id: UUID, revision: int | None = None, **changes: 
     `Conflict` instead of overwriting their work. Raises `NotFound`, `Invalid` by field. Audited as
     `assistant.draft_updated` with the settings that changed. Repeating the same change changes nothing.
     """
-    assistant = _lock(assistant_id)
+    assistant = lock_assistant(assistant_id)
     if revision is not None and revision != assistant.draft_revision:
         raise Conflict(
             "Somebody else saved this draft after you opened it. Copy your text, reload the page and save again."
@@ -97,20 +98,21 @@ def update_draft(*, assistant_id: UUID, revision: int | None = None, **changes: 
 
 
 class SharingFields(TypedDict, total=False):
-    """Where visitors may meet the assistant. Takes effect at once: no version is needed."""
+    """Where and how visitors meet the assistant. Takes effect at once: no version is needed."""
 
     is_public: bool
     is_paused: bool
     allowed_origins: Sequence[str]
+    follows_newest: bool
 
 
 def update_sharing(*, assistant_id: UUID, **changes: Unpack[SharingFields]) -> Assistant:
-    """Switch the public page, the pause, or the websites that may show the widget, at once.
+    """Switch the public page, the pause, whether conversations follow, or the widget's websites, at once.
 
     Origins are cleaned to `scheme://host[:port]`. Raises `NotFound`, `Invalid` by field. Audited as
     `assistant.sharing_updated`.
     """
-    assistant = _lock(assistant_id)
+    assistant = lock_assistant(assistant_id)
     values: dict[str, Any] = dict(changes)
     if "allowed_origins" in values:
         values["allowed_origins"] = clean_origins(values["allowed_origins"])
@@ -130,19 +132,12 @@ def delete_assistant(*, assistant_id: UUID) -> None:
     Versions stay, because conversations and their citations refer to them. Raises `NotFound`, also when
     repeated. Audited as `assistant.deleted`.
     """
-    assistant = _lock(assistant_id)
+    assistant = lock_assistant(assistant_id)
     assistant.deleted_at = timezone.now()
     assistant.is_public = False
     assistant.allowed_origins = []
     assistant.save(update_fields=["deleted_at", "is_public", "allowed_origins", "updated_at"])
     audit.record(action="assistant.deleted", target=assistant, before={"slug": assistant.slug})
-
-
-def _lock(assistant_id: UUID) -> Assistant:
-    assistant: Assistant | None = Assistant.objects.select_for_update().filter(id=assistant_id, deleted_at=None).first()
-    if assistant is None:
-        raise NotFound("There is no such assistant.")
-    return assistant
 
 
 def _apply(assistant: Assistant, fields: DraftFields) -> list[UUID] | None:
@@ -170,7 +165,7 @@ def _apply(assistant: Assistant, fields: DraftFields) -> list[UUID] | None:
 def _validate(assistant: Assistant, *, is_new_model: bool = True) -> None:
     errors: dict[str, list[str]] = {}
     try:
-        assistant.clean_fields(exclude=["tenant", "model", "published_version"])
+        assistant.clean_fields(exclude=["tenant", "model", "published_version", "rollout_version"])
     except ValidationError as error:
         errors = error.message_dict
     if len(assistant.instructions) > _LONGEST_INSTRUCTIONS:

@@ -37,17 +37,21 @@ def state(assistant: Assistant) -> dict[str, str]:
         return {"label": "Not published", "tone": "warn"}
     if assistant.is_paused:
         return {"label": "Paused", "tone": "bad"}
-    return {"label": f"Version {assistant.published_version.number} is live", "tone": "good"}
+    label = f"Version {assistant.published_version.number} is live"
+    if assistant.rollout_version is not None:
+        label += f", {assistant.rollout_version.number} for {assistant.rollout_percent} %"
+    return {"label": label, "tone": "good"}
 
 
 def page(request: TenantRequest, assistant: Assistant, *, tab: str) -> dict[str, Any]:
     """The head that all pages of one assistant share. On `edit` the publish button saves the form as well."""
     changes = selectors.unpublished_changes(assistant)
+    saved = selectors.find_version_like_draft(assistant) if tab != "edit" else None
     return {
         "assistant": assistant,
         "state": state(assistant),
         "tabs": _tabs(request, assistant, tab),
-        "next_label": str(selectors.next_version_number(assistant)),
+        "next_label": str(saved.number if saved else selectors.next_version_number(assistant)),
         "public_path": f"/a/{assistant.public_id}/",
         "draft_form_id": "draft-form" if tab == "edit" else "",
         "is_first": assistant.published_version is None,
@@ -72,6 +76,11 @@ def detail(request: TenantRequest, assistant: Assistant) -> dict[str, Any]:
 def version_rows(assistant: Assistant, versions: Sequence[AssistantVersion]) -> list[dict[str, Any]]:
     """Versions with the settings that changed since the one before."""
     specs = [selectors.version_spec(version, assistant) for version in versions]
+    labels: dict[UUID, list[str]] = {}
+    for label in selectors.list_labels(assistant):
+        if label.version is not None:
+            labels.setdefault(label.version.id, []).append(label.name)
+    live = assistant.published_version
     before: list[VersionSpec | None] = [*specs[1:], None]
     if specs and specs[-1].number and specs[-1].number > 1:
         older = selectors.get_version(assistant, specs[-1].number - 1)
@@ -80,6 +89,9 @@ def version_rows(assistant: Assistant, versions: Sequence[AssistantVersion]) -> 
         {
             "version": version,
             "is_live": version.id == assistant.published_version_id,
+            "is_ahead": live is None or version.number > live.number,
+            "labels": labels.get(version.id, []),
+            "rollout_percent": assistant.rollout_percent if version.id == assistant.rollout_version_id else 0,
             "changes": [label_of(field) for field in changed_fields(previous, spec)] if previous else [],
             "previous": previous.number if previous else None,
         }
@@ -135,7 +147,11 @@ def _tabs(request: TenantRequest, assistant: Assistant, current: str) -> list[di
     names = [("overview", "Overview", "assistant_detail")]
     if request.actor.can("assistants.edit"):
         names.append(("edit", "Edit and try", "assistant_edit"))
-    names += [("versions", "Versions", "version_list"), ("share", "Widget", "assistant_share")]
+    names += [
+        ("versions", "Versions", "version_list"),
+        ("release", "Release", "release"),
+        ("share", "Widget", "assistant_share"),
+    ]
     return [
         {"label": label, "href": reverse(f"assistants:{url}", kwargs=kwargs), "is_current": key == current}
         for key, label, url in names

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.assistants.ui import views
+from apps.assistants.ui import releases, views
 
 app_name = "assistants"
 urlpatterns = [
@@ -13,7 +13,16 @@ urlpatterns = [
     path("assistants/<uuid:assistant_id>/publish/", views.assistant_publish, name="assistant_publish"),
     path("assistants/<uuid:assistant_id>/delete/", views.assistant_delete, name="assistant_delete"),
     path("assistants/<uuid:assistant_id>/versions/", views.version_list, name="version_list"),
+    path("assistants/<uuid:assistant_id>/versions/save/", views.version_save, name="version_save"),
     path("assistants/<uuid:assistant_id>/versions/compare/", views.version_compare, name="version_compare"),
     path("assistants/<uuid:assistant_id>/versions/rollback/", views.version_rollback, name="version_rollback"),
     path("assistants/<uuid:assistant_id>/share/", views.assistant_share, name="assistant_share"),
+    path("assistants/<uuid:assistant_id>/release/", releases.release, name="release"),
+    path("assistants/<uuid:assistant_id>/release/settings/", releases.release_settings, name="release_settings"),
+    path("assistants/<uuid:assistant_id>/labels/move/", releases.label_move, name="label_move"),
+    path("assistants/<uuid:assistant_id>/labels/remove/", releases.label_remove, name="label_remove"),
+    path("assistants/<uuid:assistant_id>/rollout/", releases.rollout_set, name="rollout_set"),
+    path("assistants/<uuid:assistant_id>/rollout/stop/", releases.rollout_stop, name="rollout_stop"),
+    path("assistants/<uuid:assistant_id>/scheduled-moves/", releases.move_schedule, name="move_schedule"),
+    path("assistants/<uuid:assistant_id>/scheduled-moves/cancel/", releases.move_cancel, name="move_cancel"),
 ]

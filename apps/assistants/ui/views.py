@@ -13,7 +13,8 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from apps.assistants import selectors
 from apps.assistants.models import Assistant
-from apps.assistants.services import assistants, versions
+from apps.assistants.policies import PRODUCTION, require_move_label
+from apps.assistants.services import assistants, labels, versions
 from apps.assistants.ui import context
 from apps.assistants.ui.forms import DraftForm, SharingForm, draft_initial, new_initial
 from apps.gateway import selectors as gateway
@@ -83,6 +84,7 @@ def assistant_edit(request: TenantRequest, assistant_id: UUID) -> HttpResponse:
 @tenant_page({"POST": "assistants.publish"})
 def assistant_publish(request: TenantRequest, assistant_id: UUID) -> HttpResponse:
     """Publish the draft as it is saved."""
+    require_move_label(request.actor, selectors.get_assistant(assistant_id), PRODUCTION)
     try:
         version = versions.publish(assistant_id=assistant_id, note=request.POST.get("note", ""))
     except Invalid as problem:
@@ -91,6 +93,14 @@ def assistant_publish(request: TenantRequest, assistant_id: UUID) -> HttpRespons
         messages.success(request, f"Version {version.number} is live.")
     assistant = selectors.get_assistant(assistant_id)
     return redirect(_url(request, "assistant_detail", assistant))
+
+
+@tenant_page({"POST": "assistants.edit"})
+def version_save(request: TenantRequest, assistant_id: UUID) -> HttpResponse:
+    """Keep the saved draft as a version that visitors do not meet."""
+    version = versions.save_version(assistant_id=assistant_id)
+    messages.success(request, f"Version {version.number} holds the draft. Visitors do not meet it yet.")
+    return redirect(_url(request, "version_list", selectors.get_assistant(assistant_id)))
 
 
 @tenant_page({"POST": "assistants.publish"})
@@ -126,12 +136,13 @@ def version_compare(request: TenantRequest, assistant_id: UUID) -> HttpResponse:
 
 @tenant_page({"POST": "assistants.publish"})
 def version_rollback(request: TenantRequest, assistant_id: UUID) -> HttpResponse:
-    """Give visitors an earlier version again."""
+    """Give visitors another version: an earlier one again, or one that was only saved."""
     number = request.POST.get("number", "")
     if not number.isdecimal():
         raise NotFound("Choose the version to go back to.")
-    version = versions.rollback(assistant_id=assistant_id, number=int(number))
-    messages.success(request, f"Version {version.number} is live again. The draft was not changed.")
+    require_move_label(request.actor, selectors.get_assistant(assistant_id), PRODUCTION)
+    version = labels.move_label(assistant_id=assistant_id, label=PRODUCTION, number=int(number))
+    messages.success(request, f"Version {version.number} is live. The draft was not changed.")
     return redirect(_url(request, "version_list", selectors.get_assistant(assistant_id)))
 
 
@@ -163,7 +174,7 @@ def _save(request: TenantRequest, assistant: Assistant, form: DraftForm) -> Http
         assistant_id=assistant.id, revision=form.cleaned_data["revision"], **form.draft_fields()
     )
     if request.POST.get("intent") == "publish":
-        request.actor.require("assistants.publish")
+        require_move_label(request.actor, saved, PRODUCTION)
         version = versions.publish(assistant_id=saved.id, note=request.POST.get("note", ""))
         messages.success(request, f"Version {version.number} is live.")
         target = _url(request, "assistant_detail", saved)

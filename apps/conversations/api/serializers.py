@@ -10,9 +10,12 @@ from apps.conversations.services.messages import MAX_CHARACTERS, MAX_CLIENT_ID
 
 
 class StartBody(serializers.Serializer[Any]):
-    """`assistant`: slug or id."""
+    """`assistant`: slug or id; `label`: which of its versions."""
 
     assistant = serializers.CharField(max_length=100)
+    label = serializers.CharField(  # type: ignore[assignment] # a field's name, as the API has it
+        max_length=40, required=False, default="production"
+    )
 
 
 class SendBody(serializers.Serializer[Any]):

@@ -34,7 +34,7 @@ class ConversationList(TenantAPIView):
     @extend_schema(request=serializers.StartBody, responses={201: dict})
     def post(self, request: Request) -> Response:
         body = parse_body(serializers.StartBody, request)
-        started = conversations.start_conversation(actor=self.actor, assistant=body["assistant"], channel=Channel.API)
+        started = conversations.start_conversation(actor=self.actor, channel=Channel.API, **body)
         conversation = selectors.get_conversation(self.actor, started.id)
         return Response(presentation.conversation_dict(conversation), status=201)
 

@@ -14,6 +14,7 @@ from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
 from apps.assistants import selectors as assistants
+from apps.assistants.policies import PRODUCTION
 from apps.conversations.contracts import Accepted
 from apps.conversations.enums import Channel
 from apps.conversations.openai.errors import error_body, unknown_model, with_openai_errors
@@ -52,7 +53,7 @@ class _Answer:
 @csrf_exempt  # A-08: the door looks at the key only, never at cookies
 @with_openai_errors
 async def chat_completions(request: HttpRequest) -> HttpResponseBase:
-    """`POST /v1/chat/completions`."""
+    """`POST /v1/chat/completions`. The model is an assistant's slug, or `slug@label` for what a label stands on."""
     if request.method != "POST":
         return JsonResponse(error_body(405, "Use POST."), status=405, headers={"Allow": "POST"})
     actor = await authenticate_bearer(request)
@@ -118,8 +119,9 @@ def _models(actor: Actor) -> list[dict[str, Any]]:
 def _accept(actor: Actor, completion: ChatCompletion) -> Accepted:
     with acting_as(actor), tenant_tx(actor.tenant.id):
         try:
+            slug, _, label = completion.model.partition("@")
             conversation = conversations.start_conversation(
-                actor=actor, assistant=completion.model, channel=Channel.OPENAI
+                actor=actor, assistant=slug, label=label or PRODUCTION, channel=Channel.OPENAI
             )
         except NotFound:
             raise unknown_model(completion.model) from None

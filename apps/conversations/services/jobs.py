@@ -34,8 +34,19 @@ class Job:
 
 
 def spec_of(conversation: Conversation, overrides: dict[str, Any]) -> VersionSpec:
-    """The state of the assistant that answers here. Raises `NotFound`, `Conflict` (paused, unpublished)."""
-    return _overridden(assistants.answering_spec(conversation.assistant, conversation.version), overrides)
+    """The state of the assistant that answers the next message. Raises `NotFound`, `Conflict` (paused, unpublished)."""
+    spec = assistants.answering_spec(
+        conversation.assistant, conversation.version, conversation_id=conversation.id, label=conversation.label
+    )
+    return _overridden(spec, overrides)
+
+
+def _spec_of_run(generation: Generation) -> VersionSpec:
+    """The state that a run began with: a run that is tried again does not change its version."""
+    conversation, number = generation.conversation, generation.version_number
+    if number is None or (conversation.version is not None and conversation.version.number == number):
+        return spec_of(conversation, generation.overrides)
+    return _overridden(assistants.numbered_spec(conversation.assistant, number), generation.overrides)
 
 
 def _overridden(spec: VersionSpec, overrides: dict[str, Any]) -> VersionSpec:
@@ -58,7 +69,7 @@ def history_of(generation: Generation) -> tuple[Turn, ...]:
 
 def job_of(generation: Generation, *, after: int) -> Job:
     """Everything for a claimed generation. Raises what `spec_of` and `resolve_route` raise."""
-    spec = spec_of(generation.conversation, generation.overrides)
+    spec = _spec_of_run(generation)
     return Job(
         tenant_id=require_tenant_id(),
         conversation_id=generation.conversation_id,

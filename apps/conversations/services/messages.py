@@ -123,6 +123,7 @@ def _begin(conversation: Conversation, question: Message, client_id: str, overri
     route = gateway.resolve_route(purpose="chat", model_id=spec.model_id)
     answer = Message(conversation=conversation, role=MessageRole.ASSISTANT)
     conversation.last_message_at = now
+    conversation.version_id = spec.version_id
     # A process that runs generations claims its own at once; otherwise the row waits for one that does.
     is_ours = runner.is_running()
     call_id = uuid7()
@@ -132,6 +133,7 @@ def _begin(conversation: Conversation, question: Message, client_id: str, overri
         message=answer,
         client_id=client_id,
         overrides=overrides,
+        version_number=spec.number,
         call_id=call_id,
         status=GenerationStatus.RUNNING if is_ours else GenerationStatus.QUEUED,
         attempt=1 if is_ours else 0,

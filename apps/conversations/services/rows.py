@@ -12,7 +12,7 @@ from parley.db.inserts import insert_parts
 
 
 def store_exchange(conversation: Conversation, messages: Sequence[Message], generation: Generation) -> None:
-    """Store new messages and the run that answers, and the conversation's title and time.
+    """Store new messages and the run that answers, and the conversation's title, time and version.
 
     Runs inside the caller's `tenant_tx`.
     """
@@ -26,12 +26,13 @@ def store_exchange(conversation: Conversation, messages: Sequence[Message], gene
         message._state.adding = False
     run_columns, run_placeholders, run = insert_parts(generation)
     generation._state.adding = False
-    spoken: list[Any] = [conversation.title, conversation.last_message_at, conversation.tenant_id, conversation.id]
+    spoken: list[Any] = [conversation.title, conversation.last_message_at, conversation.version_id]
+    spoken += [conversation.tenant_id, conversation.id]
     with connection.cursor() as cursor:
         cursor.execute(
             # Only names of columns and placeholders are put into the text.
             f"WITH said AS (INSERT INTO conversations_message ({columns}) VALUES {', '.join(rows)}), "  # noqa: S608 - see above
-            "spoken AS (UPDATE conversations_conversation SET title = %s, last_message_at = %s "
+            "spoken AS (UPDATE conversations_conversation SET title = %s, last_message_at = %s, version_id = %s "
             "WHERE tenant_id = %s AND id = %s) "
             f"INSERT INTO conversations_generation ({run_columns}) VALUES ({run_placeholders})",
             [*said, *spoken, *run],

@@ -15,6 +15,7 @@ PERMISSION_GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("assistants.view", "See assistants and their versions"),
             ("assistants.edit", "Write instructions and drafts"),
             ("assistants.publish", "Publish and roll back versions"),
+            ("assistants.protect", "Protect labels, and move protected ones"),
         ),
     ),
     (

@@ -14,5 +14,6 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "sweep searches": {"task": "knowledge.sweep_searches", "schedule": 3600.0},
     "sweep generations": {"task": "conversations.sweep_generations", "schedule": 5.0},
     "sweep holds": {"task": "gateway.sweep_holds", "schedule": 30.0},
+    "sweep planned moves": {"task": "assistants.sweep_moves", "schedule": 10.0, "options": _TICK},
     "sweep experiments": {"task": "evaluations.sweep_experiments", "schedule": 10.0},
 }

@@ -1,4 +1,4 @@
-"""Tables of assistants: one editable draft each, and versions that never change."""
+"""Assistants: one editable draft each, and pointers to the versions that visitors meet."""
 
 from __future__ import annotations
 
@@ -59,9 +59,18 @@ class Assistant(TenantOwned):
     rewrites_follow_ups = models.BooleanField(default=False)
     draft_revision = models.PositiveIntegerField(default=1, editable=False)
 
+    # The label `production`. It stands here and not among the other labels, so that a visitor's door reads one row.
     published_version = TenantForeignKey(
         "assistants.AssistantVersion", on_delete=models.SET_NULL, null=True, related_name="+", editable=False
     )
+    # A share of the conversations that begin on production meets this version instead.
+    rollout_version = TenantForeignKey(
+        "assistants.AssistantVersion", on_delete=models.SET_NULL, null=True, related_name="+", editable=False
+    )
+    rollout_percent = models.PositiveSmallIntegerField(default=0, editable=False)
+    # Whether a conversation under way moves on with its label; otherwise it keeps the version it began with.
+    follows_newest = models.BooleanField(default=False)
+    protected_labels = ArrayField(models.CharField(max_length=40), default=list, blank=True)
     updated_at = models.DateTimeField(auto_now=True)
     deleted_at = models.DateTimeField(null=True, editable=False)
 
@@ -76,6 +85,9 @@ class Assistant(TenantOwned):
             models.CheckConstraint(
                 condition=models.Q(slug__regex=r"^[a-z0-9]+(-[a-z0-9]+)*$"),
                 name="assistants_assistant_slug_form",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(rollout_percent__lte=100), name="assistants_assistant_rollout_share"
             ),
         ]
 
@@ -95,24 +107,3 @@ class AssistantKnowledgeBase(TenantOwned):
                 fields=["tenant", "assistant", "knowledge_base"], name="assistants_knowledge_base_once"
             )
         ]
-
-
-class AssistantVersion(TenantOwned):
-    """One published state, as it was: the application can add versions but never change one."""
-
-    append_only: ClassVar[bool] = True
-
-    assistant = TenantForeignKey(Assistant, on_delete=models.CASCADE, related_name="versions")
-    number = models.PositiveIntegerField()
-    author_id = models.UUIDField(null=True)
-    author_label = models.CharField(max_length=200)
-    note = models.CharField(max_length=300, blank=True)
-    spec = models.JSONField()
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["tenant", "assistant", "number"], name="assistants_version_number_once")
-        ]
-
-    def __str__(self) -> str:
-        return f"version {self.number}"
