@@ -1,120 +1,90 @@
 """What changed between two states of an assistant, as a person would say it. Pure."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import SequenceMatcher
-from typing import Literal
+from typing import Any
 from uuid import UUID
 
 from apps.assistants.contracts import VersionSpec
+from apps.assistants.word_diff import DiffPart, diff_words
 
-LineKind = Literal["same", "added", "removed", "skipped"]
-_CONTEXT_LINES = 2
-
-
-@dataclass(frozen=True, slots=True)
-class DiffLine:
-    """A line of a text that changed; `skipped` stands for unchanged lines that are left out."""
-
-    kind: LineKind
-    text: str
+Names = Mapping[UUID, str]
 
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """A setting that differs. Longer texts come as `lines`, otherwise `before` and `after` say it all."""
+    """A setting that differs. A text comes word by word as `parts`; for others `before` and `after` say it all."""
 
     field: str
     label: str
     before: str
     after: str
-    lines: tuple[DiffLine, ...] = ()
+    parts: tuple[DiffPart, ...] = ()
 
 
-_LABELS = {
-    "name": "Name",
-    "instructions": "Instructions",
-    "model_id": "Model",
-    "knowledge_base_ids": "Knowledge bases",
-    "snapshot_ids": "Pinned snapshots",
-    "access_tags": "Access tags",
-    "metadata_filter": "Document filter",
-    "rewrites_follow_ups": "Rewrites follow-up questions",
-    "temperature": "Temperature",
-    "max_output_tokens": "Longest answer",
-    "refusal": "Refusal sentence",
-    "opening_message": "Opening message",
-    "suggested_questions": "Suggested questions",
-}
-_LONG_TEXTS = ("instructions", "suggested_questions")
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """How a setting is called and said. Texts are compared by words; for `is_set` the order means nothing."""
+
+    label: str
+    say: Callable[[Any, Names], str] = lambda value, names: str(value)
+    is_text: bool = False
+    is_set: bool = False
 
 
 def changed_fields(old: VersionSpec, new: VersionSpec) -> tuple[str, ...]:
     """Names of the settings that differ, in the order of the form."""
-    return tuple(field for field in _LABELS if _comparable(old, field) != _comparable(new, field))
+    return tuple(field for field in _SETTINGS if _comparable(old, field) != _comparable(new, field))
 
 
-def compare(old: VersionSpec, new: VersionSpec, *, names: Mapping[UUID, str]) -> list[FieldChange]:
+def compare(old: VersionSpec, new: VersionSpec, *, names: Names) -> list[FieldChange]:
     """The differences from `old` to `new`. `names` turns ids of models and knowledge bases into words."""
     changes = []
     for field in changed_fields(old, new):
-        before, after = _shown(old, field, names), _shown(new, field, names)
-        lines = _diff_lines(before, after) if field in _LONG_TEXTS else ()
-        changes.append(FieldChange(field, _LABELS[field], before, after, lines))
+        setting = _SETTINGS[field]
+        before, after = setting.say(getattr(old, field), names), setting.say(getattr(new, field), names)
+        parts = diff_words(before, after) if setting.is_text else ()
+        changes.append(FieldChange(field, setting.label, before, after, parts))
     return changes
 
 
 def label_of(field: str) -> str:
     """The word on the screen for a setting."""
-    return _LABELS[field]
+    return _SETTINGS[field].label
 
 
 def _comparable(spec: VersionSpec, field: str) -> object:
     value = getattr(spec, field)
-    return frozenset(value) if field in ("knowledge_base_ids", "snapshot_ids") else value
+    return frozenset(value) if _SETTINGS[field].is_set else value
 
 
-def _shown(spec: VersionSpec, field: str, names: Mapping[UUID, str]) -> str:
-    value = getattr(spec, field)
-    if field == "model_id":
-        return names.get(value, "A deleted model") if value else "The tenant's default"
-    if field == "knowledge_base_ids":
-        return ", ".join(sorted(names.get(base, "A deleted knowledge base") for base in value)) or "None"
-    if field == "snapshot_ids":
-        return ", ".join(sorted(names.get(pinned, "A deleted snapshot") for pinned in value)) or "None"
-    if field == "access_tags":
-        return ", ".join(value) or "None"
-    if field == "metadata_filter":
-        return json.dumps(value, ensure_ascii=False) if value else "None"
-    if field == "rewrites_follow_ups":
-        return "Yes" if value else "No"
-    if field == "suggested_questions":
-        return "\n".join(value)
-    if field == "temperature":
-        return "The model's default" if value is None else f"{value:g}"
-    if field == "max_output_tokens":
-        return f"{value} tokens"
-    return str(value)
+def _named(missing: str) -> Callable[[Any, Names], str]:
+    return lambda ids, names: ", ".join(sorted(names.get(one, missing) for one in ids)) or "None"
 
 
-def _diff_lines(before: str, after: str) -> tuple[DiffLine, ...]:
-    old, new = before.splitlines(), after.splitlines()
-    lines: list[DiffLine] = []
-    for tag, a, b, c, d in SequenceMatcher(a=old, b=new, autojunk=False).get_opcodes():
-        if tag == "equal":
-            lines += _shortened(old[a:b], is_first=a == 0, is_last=b == len(old))
-        else:
-            lines += [DiffLine("removed", text) for text in old[a:b]]
-            lines += [DiffLine("added", text) for text in new[c:d]]
-    return tuple(lines)
+def _model(value: UUID | None, names: Names) -> str:
+    return names.get(value, "A deleted model") if value else "The tenant's default"
 
 
-def _shortened(same: list[str], *, is_first: bool, is_last: bool) -> list[DiffLine]:
-    head = 0 if is_first else _CONTEXT_LINES
-    tail = 0 if is_last else _CONTEXT_LINES
-    if len(same) <= head + tail + 1:
-        return [DiffLine("same", text) for text in same]
-    shown = [DiffLine("same", text) for text in same[:head]]
-    shown.append(DiffLine("skipped", f"{len(same) - head - tail} unchanged lines"))
-    return shown + [DiffLine("same", text) for text in same[len(same) - tail :]]
+def _temperature(value: float | None, names: Names) -> str:
+    return "The model's default" if value is None else f"{value:g}"
+
+
+_SETTINGS: dict[str, _Setting] = {
+    "name": _Setting("Name"),
+    "instructions": _Setting("Instructions", is_text=True),
+    "model_id": _Setting("Model", _model),
+    "knowledge_base_ids": _Setting("Knowledge bases", _named("A deleted knowledge base"), is_set=True),
+    "snapshot_ids": _Setting("Pinned snapshots", _named("A deleted snapshot"), is_set=True),
+    "access_tags": _Setting("Access tags", lambda tags, names: ", ".join(tags) or "None"),
+    "metadata_filter": _Setting(
+        "Document filter", lambda value, names: json.dumps(value, ensure_ascii=False) if value else "None"
+    ),
+    "rewrites_follow_ups": _Setting("Rewrites follow-up questions", lambda value, names: "Yes" if value else "No"),
+    "temperature": _Setting("Temperature", _temperature),
+    "max_output_tokens": _Setting("Longest answer", lambda value, names: f"{value} tokens"),
+    "refusal": _Setting("Refusal sentence", is_text=True),
+    "opening_message": _Setting("Opening message", is_text=True),
+    "suggested_questions": _Setting("Suggested questions", lambda value, names: "\n".join(value), is_text=True),
+}

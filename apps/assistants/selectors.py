@@ -6,14 +6,18 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from apps.assistants.comparison import changed_fields
+from apps.assistants.comparison import FieldChange, changed_fields, compare
 from apps.assistants.contracts import PublicAssistant, VersionSpec
 from apps.assistants.enums import MoveState
 from apps.assistants.models import Assistant, AssistantVersion, LabelMove, ScheduledMove, VersionLabel
 from apps.assistants.policies import PRODUCTION, STANDING_LABELS, require_may_answer
 from apps.assistants.rollout import is_chosen
+from apps.gateway import selectors as gateway
+from apps.knowledge import selectors as knowledge
 from parley.errors import NotFound
 
+# How a caller names the state that is being edited, where others have numbers and labels.
+DRAFT = "draft"
 _NO_ASSISTANT = "There is no such assistant."
 
 
@@ -220,6 +224,29 @@ def list_due_moves_across_tenants() -> list[tuple[UUID, UUID]]:
     """(tenant id, move id) of every planned move whose time has come, for the sweeper."""
     due = ScheduledMove.across_tenants.filter(state=MoveState.WAITING, due_at__lte=timezone.now())
     return list(due.order_by("due_at").values_list("tenant_id", "id"))
+
+
+def named_spec(assistant: Assistant, name: str) -> VersionSpec:
+    """The state of a loaded assistant by "draft", a version's number or a label. Raises `NotFound`."""
+    if name == DRAFT:
+        return draft_spec(assistant)
+    if name.isdecimal():
+        return version_spec(get_version(assistant, int(name)), assistant)
+    for label in list_labels(assistant):
+        if label.name == name and label.version is not None:
+            return version_spec(label.version, assistant)
+    raise NotFound(f"{assistant.name} has no version {name!r}. Name a number, a label or “draft”.")
+
+
+def compare_states(assistant: Assistant, first: str, second: str) -> list[FieldChange]:
+    """What changed from one state to another, each named as for `named_spec`. Raises `NotFound`."""
+    return compare(named_spec(assistant, first), named_spec(assistant, second), names=names_in_specs())
+
+
+def names_in_specs() -> dict[UUID, str]:
+    """Words for the ids that specs hold: models, knowledge bases and snapshots of the tenant."""
+    bases = knowledge.list_knowledge_bases().values_list("id", "name")
+    return {**dict(gateway.list_chat_choices()), **dict(bases), **dict(knowledge.list_snapshot_choices())}
 
 
 def draft_spec(assistant: Assistant) -> VersionSpec:

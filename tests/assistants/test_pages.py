@@ -168,11 +168,13 @@ def test_versions_say_what_changed_and_can_be_rolled_back(owner: Pages, guide: A
         assert selectors.get_published_spec(guide.id).number == 1
 
 
-def test_any_two_states_can_be_compared_line_by_line(owner: Pages, guide: Assistant) -> None:
+def test_any_two_states_can_be_compared_word_by_word(owner: Pages, guide: Assistant) -> None:
     page = words(owner.get(f"{guide.id}/versions/compare/?from=1&to=2"))
-    assert "<del>One.</del><ins>Two.</ins><span>Same.</span>" in page
+    hidden = '<span class="visually-hidden">{}: </span>'
+    assert f"<del>{hidden.format('removed')}One</del><ins>{hidden.format('added')}Two</ins>.\nSame.</div>" in page
+    assert "Label production" in page
     draft = words(owner.get(f"{guide.id}/versions/compare/"))
-    assert "<ins>No idea.</ins>" in draft
+    assert "No idea.</ins>" in draft
     assert "The model&#x27;s default" in draft
     assert "No difference" in words(owner.get(f"{guide.id}/versions/compare/?from=2&to=2"))
     assert owner.get(f"{guide.id}/versions/compare/?from=99&to=draft").status_code == 404

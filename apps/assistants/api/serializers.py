@@ -6,6 +6,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from apps.assistants.comparison import FieldChange
 from apps.assistants.contracts import VersionSpec
 from apps.assistants.models import Assistant, AssistantVersion, LabelMove, ScheduledMove
 from apps.assistants.selectors import LabelState, draft_spec, unpublished_changes, version_spec
@@ -143,6 +144,17 @@ def assistant_body(assistant: Assistant) -> dict[str, Any]:
         "has_unpublished_changes": bool(unpublished_changes(assistant)),
         "created_at": assistant.created_at,
         "updated_at": assistant.updated_at,
+    }
+
+
+def change_body(change: FieldChange) -> dict[str, Any]:
+    """A setting that differs; texts word by word as `parts`."""
+    return {
+        "field": change.field,
+        "label": change.label,
+        "before": change.before,
+        "after": change.after,
+        "parts": [{"kind": part.kind, "text": part.text} for part in change.parts],
     }
 
 

@@ -11,6 +11,7 @@ urlpatterns = [
     path("assistants/<str:ref>/draft/", views.AssistantDraft.as_view(), name="assistant_draft"),
     path("assistants/<str:ref>/versions/", views.VersionList.as_view(), name="version_list"),
     path("assistants/<str:ref>/versions/<int:number>/", views.VersionDetail.as_view(), name="version_detail"),
+    path("assistants/<str:ref>/compare/", views.Compare.as_view(), name="version_compare"),
     path("assistants/<str:ref>/publish/", views.Publish.as_view(), name="assistant_publish"),
     path("assistants/<str:ref>/rollback/", views.Rollback.as_view(), name="assistant_rollback"),
     path("assistants/<str:ref>/labels/", releases.LabelList.as_view(), name="label_list"),

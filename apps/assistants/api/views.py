@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -107,6 +107,23 @@ class VersionDetail(TenantAPIView):
     def get(self, request: Request, ref: str, number: int) -> Response:
         assistant = selectors.get_assistant(ref)
         return Response(serializers.version_body(selectors.get_version(assistant, number), assistant))
+
+
+class Compare(TenantAPIView):
+    """What changed between two states: `?from=` and `?to=` are numbers, labels or "draft"."""
+
+    access = {"GET": "assistants.view"}
+
+    @extend_schema(
+        parameters=[OpenApiParameter("from", str), OpenApiParameter("to", str)],
+        responses=dict,
+    )
+    def get(self, request: Request, ref: str) -> Response:
+        assistant = selectors.get_assistant(ref)
+        first = request.query_params.get("from") or PRODUCTION
+        second = request.query_params.get("to") or selectors.DRAFT
+        changes = selectors.compare_states(assistant, first, second)
+        return Response({"from": first, "to": second, "changes": [serializers.change_body(one) for one in changes]})
 
 
 class Publish(TenantAPIView):

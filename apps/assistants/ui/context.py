@@ -10,15 +10,13 @@ from django.template.loader import get_template
 from django.urls import reverse
 
 from apps.assistants import selectors
-from apps.assistants.comparison import changed_fields, compare, label_of
+from apps.assistants.comparison import changed_fields, label_of
 from apps.assistants.contracts import VersionSpec
 from apps.assistants.models import Assistant, AssistantVersion
-from apps.gateway import selectors as gateway
-from apps.knowledge import selectors as knowledge
+from apps.assistants.selectors import DRAFT
 from parley.web.access import TenantRequest
 
 _TEST_CHAT = "conversations/_panel.html"
-_DRAFT = "draft"
 
 
 def row(assistant: Assistant) -> dict[str, Any]:
@@ -63,7 +61,7 @@ def detail(request: TenantRequest, assistant: Assistant) -> dict[str, Any]:
     """The overview of one assistant: the live version when there is one, otherwise the draft."""
     live = assistant.published_version
     spec = selectors.version_spec(live, assistant) if live else selectors.draft_spec(assistant)
-    names = _names()
+    names = selectors.names_in_specs()
     return {
         **page(request, assistant, tab="overview"),
         "spec": spec,
@@ -100,16 +98,21 @@ def version_rows(assistant: Assistant, versions: Sequence[AssistantVersion]) -> 
 
 
 def comparison(assistant: Assistant, first: str | None, second: str | None) -> dict[str, Any]:
-    """Two states side by side; the live version and the draft when nothing was chosen."""
+    """Two states side by side, each a number, a label or the draft; the live version and the draft by default."""
     live = assistant.published_version
-    first = first or (str(live.number) if live else _DRAFT)
-    second = second or _DRAFT
+    first = first or (str(live.number) if live else DRAFT)
+    second = second or DRAFT
     numbers = list(selectors.list_versions(assistant).values_list("number", flat=True))
+    labels = [label.name for label in selectors.list_labels(assistant) if label.version is not None]
     return {
         "first": first,
         "second": second,
-        "choices": [(_DRAFT, "Draft"), *((str(number), f"Version {number}") for number in numbers)],
-        "differences": compare(_spec(assistant, first), _spec(assistant, second), names=_names()),
+        "choices": [
+            (DRAFT, "Draft"),
+            *((str(number), f"Version {number}") for number in numbers),
+            *((name, f"Label {name}") for name in labels),
+        ],
+        "differences": selectors.compare_states(assistant, first, second),
     }
 
 
@@ -129,17 +132,6 @@ def test_chat(assistant: Assistant) -> dict[str, Any]:
     except TemplateDoesNotExist:
         return {}
     return {"test_chat": _TEST_CHAT}
-
-
-def _spec(assistant: Assistant, which: str) -> VersionSpec:
-    if not which.isdecimal():
-        return selectors.draft_spec(assistant)
-    return selectors.version_spec(selectors.get_version(assistant, int(which)), assistant)
-
-
-def _names() -> dict[UUID, str]:
-    bases = knowledge.list_knowledge_bases().values_list("id", "name")
-    return {**dict(gateway.list_chat_choices()), **dict(bases), **dict(knowledge.list_snapshot_choices())}
 
 
 def _tabs(request: TenantRequest, assistant: Assistant, current: str) -> list[dict[str, Any]]:

@@ -127,7 +127,7 @@ def version_list(request: TenantRequest, assistant_id: UUID) -> HttpResponse:
 
 @tenant_page({"GET": "assistants.view"})
 def version_compare(request: TenantRequest, assistant_id: UUID) -> HttpResponse:
-    """Any two versions, or one and the draft, line by line."""
+    """Any two versions, labels or the draft, word by word."""
     assistant = selectors.get_assistant(assistant_id)
     values = {**context.page(request, assistant, tab="versions")}
     values |= context.comparison(assistant, request.GET.get("from"), request.GET.get("to"))
