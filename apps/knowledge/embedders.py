@@ -6,15 +6,11 @@ decides only for an index that has no vectors yet.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db.models import Q
-
 from apps.gateway.services import embeddings
-from apps.knowledge.enums import IndexState
-from apps.knowledge.models import SearchIndex, Snapshot
+from apps.knowledge.models import SearchIndex
 from apps.knowledge.models.search_index import MAX_DIMENSIONS
 from parley.errors import Invalid
 from parley.tenancy import tenant_tx
@@ -52,12 +48,3 @@ def embedder_of(search_index_id: UUID) -> Embedder:
             )
             index.refresh_from_db()
     return Embedder(index.embedding_model_id, index.embedding_model, index.dimensions)
-
-
-def embedders_of(knowledge_base_ids: Sequence[UUID], snapshot_ids: Sequence[UUID] = ()) -> set[Embedder]:
-    """The models that a search of these bases needs the question from. Inside the caller's tenant transaction."""
-    is_searched = Q(knowledge_base_id__in=knowledge_base_ids, state=IndexState.ACTIVE)
-    if snapshot_ids:
-        is_searched |= Q(id__in=Snapshot.objects.filter(id__in=snapshot_ids).values("search_index_id"))
-    indexes = SearchIndex.objects.filter(is_searched).exclude(embedding_model="")
-    return {Embedder(*row) for row in indexes.values_list("embedding_model_id", "embedding_model", "dimensions")}

@@ -162,7 +162,7 @@ def test_search_needs_few_queries(
         if number in (0, 5):
             # What is remembered for a second is read in every count, or the number would depend on the clock.
             recent.forget()
-            with django_assert_max_num_queries(28):
+            with django_assert_max_num_queries(24):
                 assert len(_find(tenant_a, base, "zebra", limit=10)) == number + 1
 
 

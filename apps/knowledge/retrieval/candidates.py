@@ -33,8 +33,10 @@ from parley.tenancy import require_tenant_id
 Spaces = Sequence[tuple[Region, str]]
 
 _INDEXES = """
-SELECT index.id, coalesce(sum(indexed.chunk_count), 0)::int,
-    index.embedding_model_id, index.embedding_model, index.dimensions
+SELECT index.id, coalesce(sum(indexed.chunk_count), 0)::int, EXISTS (
+        SELECT FROM knowledge_chunksketch AS sketch
+        WHERE sketch.tenant_id = index.tenant_id AND sketch.search_index_id = index.id
+    ), index.embedding_model_id, index.embedding_model, index.dimensions
 FROM knowledge_searchindex AS index
 LEFT JOIN knowledge_indexeddocument AS indexed
     ON indexed.tenant_id = index.tenant_id AND indexed.search_index_id = index.id
@@ -90,7 +92,8 @@ def region_of(base_ids: Sequence[UUID], snapshot_ids: Sequence[UUID] = (), *, au
         pinned=tuple(pinned.values()),
         permitted=permitted,
         share=share,
-        embedders={row[0]: Embedder(*row[2:]) for row in rows},
+        has_sketches=any(row[2] for row in rows),
+        embedders={row[0]: Embedder(*row[3:]) for row in rows},
     )
 
 

@@ -10,7 +10,6 @@ from django.db import connection
 
 from apps.knowledge.contracts import Passage
 from apps.knowledge.ingest.question_answer import plain_question
-from apps.knowledge.models import EntryPhrasing
 from apps.knowledge.retrieval.permitted import Permitted
 from parley.tenancy import require_tenant_id
 
@@ -38,13 +37,6 @@ WHERE entry.tenant_id = %(tenant)s AND entry.knowledge_base_id = ANY(%(bases)s) 
   AND entry.kind = 'curated' AND entry.approved_at IS NOT NULL
 ORDER BY likeness DESC NULLS LAST, entry.id LIMIT 1
 """
-
-
-def phrasing_model(knowledge_base_ids: Sequence[UUID]) -> str:
-    """The model that the approved questions of these bases were embedded with; empty when there are none."""
-    phrasings = EntryPhrasing.objects.filter(entry__knowledge_base_id__in=knowledge_base_ids).exclude(model="")
-    found: str | None = phrasings.values_list("model", flat=True).first()
-    return found or ""
 
 
 def find_curated(

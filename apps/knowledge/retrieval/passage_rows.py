@@ -28,11 +28,14 @@ WHERE chunk.tenant_id = %(tenant)s AND document.deleted_at IS NULL
 _PLACES = """
 SELECT chunk.id, chunk.document_id, chunk.ordinal FROM knowledge_chunk AS chunk {found} AND chunk.id = ANY(%(chunks)s)
 """
-_NEIGHBOURS = """
+_WITH_NEIGHBOURS = """
+SELECT chunk.id, chunk.document_id, chunk.ordinal FROM knowledge_chunk AS chunk {found} AND chunk.id = ANY(%(chunks)s)
+UNION
 SELECT chunk.id, chunk.document_id, chunk.ordinal
-FROM unnest(%(documents)s::uuid[], %(ordinals)s::int[]) AS near (document, ordinal)
-JOIN knowledge_chunk AS chunk ON chunk.document_id = near.document
-    AND chunk.ordinal BETWEEN near.ordinal - %(reach)s AND near.ordinal + %(reach)s
+FROM (SELECT document_id AS within, ordinal AS place FROM knowledge_chunk
+      WHERE tenant_id = %(tenant)s AND id = ANY(%(promising)s)) AS near
+JOIN knowledge_chunk AS chunk
+    ON chunk.document_id = near.within AND chunk.ordinal BETWEEN near.place - %(reach)s AND near.place + %(reach)s
 {found} AND {validity}
 """
 _OF_DOCUMENTS = """
@@ -76,10 +79,13 @@ def places_of(chunk_ids: Sequence[UUID]) -> dict[UUID, Place]:
     return _placed(_fetch(_PLACES, {"chunks": list(chunk_ids)}))
 
 
-def neighbours_of(*, region: Region, places: Sequence[Place]) -> dict[UUID, Place]:
-    """The passages up to two places before and after these, in the same (and so permitted) documents."""
-    near = {"documents": [place.document for place in places], "ordinals": [place.ordinal for place in places]}
-    return _placed(_fetch(_NEIGHBOURS, near | {"reach": _REACH}, region)) if places else {}
+def places_around(*, region: Region, chunk_ids: Sequence[UUID], promising: Sequence[UUID]) -> dict[UUID, Place]:
+    """As `places_of`, and the passages up to two places before and after the `promising` ones among them.
+
+    Those stand in the same, and so in permitted, documents.
+    """
+    values = {"chunks": list(chunk_ids), "promising": list(promising), "reach": _REACH}
+    return _placed(_fetch(_WITH_NEIGHBOURS, values, region)) if chunk_ids else {}
 
 
 def passages_of(*, region: Region, documents: Sequence[UUID], limit: int) -> dict[UUID, Place]:

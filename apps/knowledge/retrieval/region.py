@@ -35,6 +35,8 @@ class Region:
     # What made the vectors of each index.
     embedders: Mapping[UUID, Embedder] = field(default_factory=dict)
     share: float = 1.0
+    # Whether documents arrived just now whose own vectors are still missing.
+    has_sketches: bool = True
 
     @property
     def documents(self) -> str:

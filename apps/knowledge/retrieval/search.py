@@ -21,7 +21,7 @@ from apps.knowledge.contracts import (
     RetrievalSettings,
     SearchOutcome,
 )
-from apps.knowledge.embedders import Embedder, embedders_of
+from apps.knowledge.embedders import Embedder
 from apps.knowledge.retrieval.candidates import (
     Candidates,
     Spaces,
@@ -32,7 +32,7 @@ from apps.knowledge.retrieval.candidates import (
     spaces_of,
     vectors_of,
 )
-from apps.knowledge.retrieval.curated import find_curated, phrasing_model, with_curated
+from apps.knowledge.retrieval.curated import find_curated, with_curated
 from apps.knowledge.retrieval.evidence import Place, with_evidence
 from apps.knowledge.retrieval.fusion import automatic_vector_weight, fuse
 from apps.knowledge.retrieval.literals import halfvec_literal
@@ -40,12 +40,13 @@ from apps.knowledge.retrieval.local_reranker import DOCUMENTS, PASSAGES
 from apps.knowledge.retrieval.metadata_filter import parse_filter
 from apps.knowledge.retrieval.passage_rows import (
     ReadPassage,
-    neighbours_of,
     passages_of,
+    places_around,
     places_of,
     read_passages,
     sections_of,
 )
+from apps.knowledge.retrieval.question_models import question_models
 from apps.knowledge.retrieval.region import Region
 from apps.knowledge.retrieval.relevance import question_stems, relevance
 from apps.knowledge.retrieval.reranking import reranked, reranker_of
@@ -123,11 +124,10 @@ def look_up(
     if not knowledge_base_ids:
         return SearchOutcome(())
     with tenant_tx():
-        wanted = embedders_of(knowledge_base_ids, snapshot_ids)
-        curated_by = phrasing_model(knowledge_base_ids)
-    vectors = _embed(question, wanted)
-    curated_vector = _vector_of(curated_by, vectors, question)
-    by_words_alone = bool(wanted) and not vectors
+        models = question_models(knowledge_base_ids, snapshot_ids)
+    vectors = _embed(question, models.embedders)
+    curated_vector = _vector_of(models.curated, vectors, question)
+    by_words_alone = bool(models.embedders) and not vectors
     with tenant_tx():
         chosen = settings or settings_of(knowledge_base_ids)
         region = region_of(knowledge_base_ids, snapshot_ids, audience=audience)
@@ -136,13 +136,15 @@ def look_up(
         rerank = reranker_of(chosen.reranker)
         depth = max(_READ_PER_RESULT * limit, rerank.depth if rerank else 0)
         found = _propose(region, spaces_of(region, vectors), question, depth, chosen)
-        curated = find_curated(
-            knowledge_base_ids=knowledge_base_ids,
-            permitted=region.permitted,
-            question=question,
-            vector=curated_vector,
-            model=curated_by,
-        )
+        curated = None
+        if models.curated is not None:
+            curated = find_curated(
+                knowledge_base_ids=knowledge_base_ids,
+                permitted=region.permitted,
+                question=question,
+                vector=curated_vector,
+                model=models.curated,
+            )
         if rerank is None:
             settled = with_curated(curated, _settle(region, found, limit, chosen), limit)
             return SearchOutcome(tuple(settled), by_words_alone)
@@ -164,7 +166,7 @@ def consider(
     """The candidates of a question that a search would weigh, for weighing them otherwise. As `look_up` otherwise."""
     question = " ".join(query.split())[:MAX_QUERY_CHARS]
     with tenant_tx():
-        wanted = embedders_of([knowledge_base_id])
+        wanted = question_models([knowledge_base_id]).embedders
     vectors = _embed(question, wanted)
     with tenant_tx():
         region = region_of([knowledge_base_id], audience=EDITORS)
@@ -196,7 +198,7 @@ def _embed(question: str, wanted: Iterable[Embedder]) -> dict[Embedder, str]:
     return vectors
 
 
-def _vector_of(model: str, vectors: Mapping[Embedder, str], question: str) -> str | None:
+def _vector_of(model: str | None, vectors: Mapping[Embedder, str], question: str) -> str | None:
     """The question as the model of the approved questions sees it; they keep to what search is routed to."""
     if not model:
         return None
@@ -260,14 +262,16 @@ def _with_more(
     region: Region, spaces: Spaces, found: Candidates, fused: Mapping[UUID, float], *, whole: bool
 ) -> tuple[Candidates, dict[UUID, Place]]:
     """The candidates and what stands beside the best of them, or their `whole` documents, with all their places."""
-    places = places_of(list(fused))
-    best = [places[key] for key in fused if key in places]
+    ranked = list(fused)
     if whole:
-        documents = cast("list[UUID]", list(dict.fromkeys(place.document for place in best))[:DOCUMENTS])
-        more = passages_of(region=region, documents=documents, limit=PASSAGES)
+        known = places_of(ranked)
+        best = [known[key].document for key in ranked if key in known]
+        documents = cast("list[UUID]", list(dict.fromkeys(best))[:DOCUMENTS])
+        known |= passages_of(region=region, documents=documents, limit=PASSAGES)
     else:
-        more = neighbours_of(region=region, places=best[:_WITH_NEIGHBOURS])
-    beside = {key: place for key, place in more.items() if key not in places}
+        known = places_around(region=region, chunk_ids=ranked, promising=ranked[:_WITH_NEIGHBOURS])
+    places = {key: known[key] for key in ranked if key in known}
+    beside = {key: place for key, place in known.items() if key not in places}
     similarities = similarities_of(spaces=spaces, chunk_ids=list(beside))
     beside = {key: place for key, place in beside.items() if key in similarities}
     return Candidates(found.words, found.proposed, found.similarities | similarities), places | beside

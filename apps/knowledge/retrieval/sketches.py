@@ -9,12 +9,6 @@ from apps.knowledge.retrieval.region import Region
 from apps.knowledge.retrieval.vectors import VectorHit
 from parley.llm import embed_statically
 
-_ANY = """
-SELECT EXISTS (
-    SELECT FROM knowledge_chunksketch
-    WHERE tenant_id = %(tenant)s AND search_index_id = ANY(%(indexes)s) AND {documents}
-)
-"""
 _NEAREST = """
 SELECT chunk_id, embedding <#> %(vector)s::halfvec(256) AS distance FROM knowledge_chunksketch
 WHERE tenant_id = %(tenant)s AND search_index_id = ANY(%(indexes)s) AND {documents}
@@ -27,12 +21,10 @@ def find_by_sketch(*, region: Region, question: str, limit: int) -> list[VectorH
 
     Inside the caller's transaction.
     """
-    values = region.parameters | {"limit": limit}
+    if not region.has_sketches:
+        return []
+    (vector,) = embed_statically([question])
+    values = region.parameters | {"limit": limit, "vector": halfvec_literal(vector)}
     with connection.cursor() as cursor:
-        cursor.execute(_ANY.format(documents=region.documents), values)
-        if not cursor.fetchone()[0]:
-            return []
-        (vector,) = embed_statically([question])
-        statement = _NEAREST.format(documents=region.documents)
-        cursor.execute(statement, values | {"vector": halfvec_literal(vector)})
+        cursor.execute(_NEAREST.format(documents=region.documents), values)
         return [VectorHit(chunk_id, -float(distance)) for chunk_id, distance in cursor.fetchall()]

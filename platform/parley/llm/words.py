@@ -198,7 +198,7 @@ _PARTICLES = frozenset({"back", "down", "in", "off", "out", "up"})
 
 def words(text: str) -> list[str]:
     """The words of a text in lower case, numbers included; parts of identifiers count as words."""
-    return [word.lower() for word in _WORD.findall(text)]
+    return _WORD.findall(text.lower())
 
 
 @lru_cache(maxsize=16_384)
@@ -223,6 +223,11 @@ def _without_tail(rest: str) -> str:
     return rest[:-1] if rest.endswith("e") and len(rest) > _SHORTEST_STEM else rest
 
 
+@lru_cache(maxsize=16_384)
+def _stem_of_content(word: str) -> str:
+    return "" if word in STOP_WORDS else stem(word)
+
+
 def content_stems(text: str) -> list[str]:
     """Stems of the words that carry meaning, in order, with repetitions.
 
@@ -233,7 +238,7 @@ def content_stems(text: str) -> list[str]:
     for word in words(text):
         if word in _PARTICLES and before and (before not in STOP_WORDS or before == "back"):
             stems.append(stem(before + word))
-        if word not in STOP_WORDS:
-            stems.append(stem(word))
+        if meaning := _stem_of_content(word):
+            stems.append(meaning)
         before = word
     return stems
