@@ -67,6 +67,10 @@ def _model(value: UUID | None, names: Names) -> str:
     return names.get(value, "A deleted model") if value else "The tenant's default"
 
 
+def _route(value: UUID | None, names: Names) -> str:
+    return names.get(value, "A deleted route") if value else "The tenant's own"
+
+
 def _temperature(value: float | None, names: Names) -> str:
     return "The model's default" if value is None else f"{value:g}"
 
@@ -75,6 +79,7 @@ _SETTINGS: dict[str, _Setting] = {
     "name": _Setting("Name"),
     "instructions": _Setting("Instructions", is_text=True),
     "model_id": _Setting("Model", _model),
+    "route_id": _Setting("Route", _route),
     "knowledge_base_ids": _Setting("Knowledge bases", _named("A deleted knowledge base"), is_set=True),
     "snapshot_ids": _Setting("Pinned snapshots", _named("A deleted snapshot"), is_set=True),
     "access_tags": _Setting("Access tags", lambda tags, names: ", ".join(tags) or "None"),

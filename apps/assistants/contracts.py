@@ -35,7 +35,8 @@ class Turn:
 class VersionSpec:
     """Everything the answering engine needs to know about one state of an assistant.
 
-    `version_id` and `number` are None for a draft. `model_id` None means the tenant's chat route. Documents with access
+    `version_id` and `number` are None for a draft. Without `model_id` and `route_id` the tenant's chat route answers;
+    a model has precedence. Documents with access
     tags are used only with one of `access_tags`, and all only where they fit the `metadata_filter`.
     """
 
@@ -57,11 +58,12 @@ class VersionSpec:
     metadata_filter: Mapping[str, Any] | None = None
     # Whether its model may be asked to say a follow-up question so that it makes sense alone.
     rewrites_follow_ups: bool = False
+    route_id: UUID | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-safe form, so that a run can freeze the exact state it was planned with (also a draft's)."""
         data = asdict(self)
-        for name in ("version_id", "assistant_id", "model_id"):
+        for name in ("version_id", "assistant_id", "model_id", "route_id"):
             data[name] = str(data[name]) if data[name] else None
         data["knowledge_base_ids"] = [str(base) for base in self.knowledge_base_ids]
         data["suggested_questions"] = list(self.suggested_questions)
@@ -73,7 +75,7 @@ class VersionSpec:
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """The inverse of `as_dict`."""
         values = dict(data)
-        for name in ("version_id", "assistant_id", "model_id"):
+        for name in ("version_id", "assistant_id", "model_id", "route_id"):
             values[name] = UUID(values[name]) if values.get(name) else None
         values["knowledge_base_ids"] = tuple(UUID(base) for base in values["knowledge_base_ids"])
         values["suggested_questions"] = tuple(values.get("suggested_questions", ()))

@@ -246,7 +246,8 @@ def compare_states(assistant: Assistant, first: str, second: str) -> list[FieldC
 def names_in_specs() -> dict[UUID, str]:
     """Words for the ids that specs hold: models, knowledge bases and snapshots of the tenant."""
     bases = knowledge.list_knowledge_bases().values_list("id", "name")
-    return {**dict(gateway.list_chat_choices()), **dict(bases), **dict(knowledge.list_snapshot_choices())}
+    models, routes = gateway.list_chat_choices(), gateway.list_route_choices()
+    return {**dict(models), **dict(routes), **dict(bases), **dict(knowledge.list_snapshot_choices())}
 
 
 def draft_spec(assistant: Assistant) -> VersionSpec:
@@ -272,6 +273,7 @@ def draft_spec(assistant: Assistant) -> VersionSpec:
         access_tags=tuple(assistant.access_tags),
         metadata_filter=assistant.metadata_filter,
         rewrites_follow_ups=assistant.rewrites_follow_ups,
+        route_id=assistant.route_id,
     )
 
 

@@ -1,28 +1,32 @@
 """What other apps may hold of the gateway: frozen values, no tables, no framework."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, get_args
 from uuid import UUID
 
 from parley.llm import FinishReason, ModelTarget, TextDelta, Usage
 
 __all__ = [
     "EXTRACTIVE_MODEL_ID",
+    "FALLBACK_REASONS",
     "FREE",
+    "Asked",
     "BudgetStatus",
     "CallFinished",
     "CheckOutcome",
     "Completion",
     "CompletionEvent",
     "Confidence",
+    "FallbackReason",
     "Hold",
     "ModelChoice",
     "ModelChosen",
     "Price",
     "Purpose",
     "ResolvedRoute",
+    "RoutePolicy",
     "RoutePurpose",
     "TextDelta",
     "UsageLine",
@@ -32,6 +36,8 @@ __all__ = [
 Purpose = Literal["chat", "embed", "judge", "evaluation", "rerank", "rewrite"]
 RoutePurpose = Literal["chat", "embed", "judge"]
 Confidence = Literal["exact", "estimated"]
+FallbackReason = Literal["error", "timeout", "rate_limit", "context_overflow", "refusal"]
+FALLBACK_REASONS: tuple[FallbackReason, ...] = get_args(FallbackReason)
 
 # The last resort exists for every tenant, also for one whose built-in models were never registered.
 EXTRACTIVE_MODEL_ID = UUID("00000000-0000-7000-8000-657874726163")
@@ -75,11 +81,40 @@ class ModelChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class RoutePolicy:
+    """For which failures the next model is asked; whether a broken answer is continued; when a second one is asked.
+
+    `hedge_after_ms` None: the next model is asked only after a failure.
+    """
+
+    fallback_on: frozenset[FallbackReason] = frozenset(FALLBACK_REASONS)
+    continues_answers: bool = True
+    hedge_after_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The message that a route is chosen for. Without a conversation nothing sticks: chance decides anew each time."""
+
+    text: str
+    conversation_id: UUID | None = None
+    has_attachment: bool = False
+    needs_tools: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ResolvedRoute:
-    """The models for one purpose, the preferred one first. A chat route always ends in the extractive one."""
+    """The models for one call, the preferred one first. A chat route always ends in the extractive one.
+
+    `reason` is a sentence for a trace when a rule of the route decided.
+    """
 
     purpose: RoutePurpose
     choices: tuple[ModelChoice, ...]
+    route_id: UUID | None = None
+    name: str = ""
+    policy: RoutePolicy = field(default_factory=RoutePolicy)
+    reason: str = ""
 
     @property
     def preferred(self) -> ModelChoice:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -17,7 +18,15 @@ from apps.gateway import contracts, periods, prices
 from apps.gateway.enums import ModelKind, PriceOrigin, ProviderKind, RoutePurpose
 from apps.gateway.models import Budget, Hold, Model, Provider, Route, RouteChoice, UsageEntry
 from apps.gateway.routing.chain import order_choices
+from apps.gateway.routing.decide import Decision, decide
+from apps.gateway.routing.difficulty import difficulty
+from apps.gateway.routing.facts import RequestFacts
+from apps.gateway.routing.language import language_of
+from apps.gateway.routing.likeness import likeness
+from apps.gateway.routing.rule_reading import read_policy, read_rules
+from apps.gateway.routing.rules import BudgetLeft, Instruments, Language, Rule, Time
 from apps.tenants import selectors as tenants
+from parley.db import uuid7
 from parley.db.recent import Recent
 from parley.errors import Invalid, NotFound
 from parley.llm import ModelTarget
@@ -33,6 +42,8 @@ _KIND_FOR: dict[contracts.RoutePurpose, ModelKind] = {
     "judge": ModelKind.CHAT,
     "embed": ModelKind.EMBED,
 }
+
+_INSTRUMENTS = Instruments(similarity=likeness, difficulty=difficulty)
 
 # -- providers and models -------------------------------------------------------
 
@@ -112,8 +123,14 @@ def is_running(model: Model) -> bool:
 
 
 def list_routes() -> QuerySet[Route]:
-    """Routes of the ambient tenant with their models in order."""
-    return Route.objects.prefetch_related("choices__model__provider").order_by("purpose")
+    """Routes of the ambient tenant with their models in order; those without a name first."""
+    return Route.objects.prefetch_related("choices__model__provider").order_by("purpose", "name")
+
+
+def list_route_choices() -> list[tuple[UUID, str]]:
+    """Id and name of each route that an assistant can name, by name."""
+    named = Route.objects.filter(purpose=RoutePurpose.CHAT).exclude(name="")
+    return list(named.order_by("name").values_list("id", "name"))
 
 
 def get_route(route_id: UUID) -> Route:
@@ -124,24 +141,103 @@ def get_route(route_id: UUID) -> Route:
     return route
 
 
-def resolve_route(*, purpose: contracts.RoutePurpose, model_id: UUID | None = None) -> contracts.ResolvedRoute:
-    """The models that a call for `purpose` tries, in order: the pinned one, the route, the last resort.
+def resolve_route(
+    *,
+    purpose: contracts.RoutePurpose,
+    model_id: UUID | None = None,
+    route_id: UUID | None = None,
+    asked: contracts.Asked | None = None,
+) -> contracts.ResolvedRoute:
+    """The models that a call for `purpose` tries, in order: the pinned one, else the one that the route's rules
+    choose for what was `asked`; then the route's own chain, then the last resort.
 
-    A pinned model that was removed or switched off is passed over: an assistant must not fall silent for it.
-    Needs `tenant_tx`; decrypts the keys, so keep the result out of logs and caches. A change made by another
-    process counts a second later, one made here at once.
+    A pinned model that was removed or switched off is passed over, and so is a route that was removed: an assistant
+    must not fall silent for it. Needs `tenant_tx`; decrypts the keys, so keep the result out of logs and caches.
+    A change made by another process counts a second later, one made here at once.
     Raises `Invalid` when no model is left.
     """
-    rows = recent.remembered((require_tenant_id(), purpose, model_id), lambda: _find_rows(purpose, model_id))
+    rows = recent.remembered(
+        (require_tenant_id(), purpose, model_id, route_id), lambda: _find_rows(purpose, model_id, route_id)
+    )
+    pinned = next(iter(_usable([rows.pinned] if rows.pinned else [], purpose)), None)
+    decision = None
+    if pinned is None and rows.rules and asked is not None:
+        ruled = {choice.model_id: choice for choice in _usable(rows.ruled, purpose)}
+        decision = decide_route(rows.rules, asked, usable=ruled.keys(), salt=str(rows.route_id))
+        pinned = ruled.get(decision.model_id) if decision.model_id else None
     choices = order_choices(
         _usable(rows.routed, purpose),
-        pinned=next(iter(_usable([rows.pinned] if rows.pinned else [], purpose)), None),
+        pinned=pinned,
         last_resort=_last_resort(rows.extractive) if purpose == "chat" else None,
     )
     if not choices:
         label = RoutePurpose(purpose).label.lower()
         raise Invalid(f"No model is set for {label}. Choose one under Models, under Routes.")
-    return contracts.ResolvedRoute(purpose=purpose, choices=choices)
+    return contracts.ResolvedRoute(
+        purpose=purpose,
+        choices=choices,
+        route_id=rows.route_id,
+        name=rows.name,
+        policy=rows.policy,
+        reason=decision.reason if decision is not None else "",
+    )
+
+
+def decide_route(
+    rules: Sequence[Rule], asked: contracts.Asked, *, usable: Collection[UUID], salt: str, at: datetime | None = None
+) -> Decision:
+    """Which rule wins for a message. Reads the clock and the budget only when a rule asks for them.
+
+    `at` is an instant to decide for; now when left out.
+    """
+    kinds = {type(condition) for rule in rules if rule.is_enabled for condition in rule.conditions}
+    clock = budget_clock() if kinds & {Time, BudgetLeft} else None
+    now = at or (clock.now if clock else timezone.now())
+    facts = RequestFacts(
+        message=asked.text,
+        key=str(asked.conversation_id or uuid7()),
+        at=now.astimezone(periods.zone_of(clock.time_zone)) if clock else now,
+        language=language_of(asked.text) if Language in kinds else None,
+        has_attachment=asked.has_attachment,
+        needs_tools=asked.needs_tools,
+        budget_left=_percent_left(clock) if clock and BudgetLeft in kinds else None,
+    )
+    return decide(rules, facts, instruments=_INSTRUMENTS, usable=usable, salt=salt)
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What a route would do with a message: the decision, and the models in the order they would be asked."""
+
+    decision: Decision
+    models: list[Model]
+
+
+def dry_run(route: Route, asked: contracts.Asked, *, at: datetime | None = None) -> DryRun:
+    """Decide without asking anybody. `at` is an instant to decide for; now when left out."""
+    rules = read_rules(route.rules)
+    chain = [choice.model for choice in route.choices.select_related("model__provider")]
+    named = {target.model_id for rule in rules for target in rule.targets}
+    decision = decide_route(rules, asked, usable=usable_models(named), salt=str(route.id), at=at)
+    first = [get_model(decision.model_id)] if decision.model_id else []
+    rest = [model for model in chain if model.id != decision.model_id and _may_be_called(model, route.purpose)]
+    return DryRun(decision, [*first, *rest])
+
+
+def usable_models(model_ids: Collection[UUID]) -> set[UUID]:
+    """Those of the chat models that may be called now."""
+    rows = Model.objects.select_related("provider").filter(id__in=model_ids, kind=ModelKind.CHAT)
+    return {row.id for row in rows if _may_be_called(row, "chat")}
+
+
+def _percent_left(clock: BudgetClock) -> int | None:
+    newest = clock.newest
+    if newest is None or not newest.limit:
+        return None if newest is None or newest.limit is None else 0
+    if newest.period_start < periods.period_at(clock.now, clock.time_zone).starts_on:
+        return 100
+    left = max(Decimal(0), newest.limit - newest.spent - newest.held)
+    return int(100 * left / newest.limit)
 
 
 def get_embedder(model_id: UUID) -> contracts.ModelChoice:
@@ -184,22 +280,58 @@ def choice_of(model: Model) -> contracts.ModelChoice:
 
 @dataclass(frozen=True, slots=True)
 class _RouteRows:
-    """What a route is made from, with secrets as they are stored."""
+    """What a route is made from, with secrets as they are stored. `ruled` are the models that its rules name."""
 
     routed: list[Model]
     pinned: Model | None
     extractive: Model | None
+    ruled: list[Model] = field(default_factory=list)
+    rules: tuple[Rule, ...] = ()
+    policy: contracts.RoutePolicy = field(default_factory=contracts.RoutePolicy)
+    route_id: UUID | None = None
+    name: str = ""
 
 
 recent: Recent[_RouteRows] = Recent(seconds=1)
 
 
-def _find_rows(purpose: contracts.RoutePurpose, model_id: UUID | None) -> _RouteRows:
-    rows = RouteChoice.objects.filter(route__purpose=purpose).select_related("model__provider").order_by("position")
+def _find_rows(purpose: contracts.RoutePurpose, model_id: UUID | None, route_id: UUID | None = None) -> _RouteRows:
+    rows = _find_choices(purpose, route_id)
+    if not rows and route_id is not None:
+        rows = _find_choices(purpose, None)
     routed = [row.model for row in rows]
     pinned = _find_pinned(model_id, routed, purpose)
     extractive = _find_extractive([*routed, *([pinned] if pinned else [])]) if purpose == "chat" else None
-    return _RouteRows(routed, pinned, extractive)
+    if not rows:
+        return _RouteRows(routed, pinned, extractive)
+    route = rows[0].route
+    rules = read_rules(route.rules)
+    return _RouteRows(
+        routed,
+        pinned,
+        extractive,
+        ruled=_find_ruled(rules, routed) if pinned is None else [],
+        rules=rules,
+        policy=read_policy(route.policy),
+        route_id=route.id,
+        name=route.name,
+    )
+
+
+def _find_choices(purpose: contracts.RoutePurpose, route_id: UUID | None) -> list[RouteChoice]:
+    which: dict[str, Any] = {"route__name": ""} if route_id is None else {"route_id": route_id}
+    found = RouteChoice.objects.filter(route__purpose=purpose, **which)
+    return list(found.select_related("model__provider", "route").order_by("position"))
+
+
+def _find_ruled(rules: Iterable[Rule], routed: list[Model]) -> list[Model]:
+    """The models that rules name; a query only for those that are not in the chain."""
+    wanted = {target.model_id for rule in rules for target in rule.targets}
+    known = [model for model in routed if model.id in wanted]
+    missing = wanted - {model.id for model in known}
+    if missing:
+        known += Model.objects.select_related("provider").filter(id__in=missing, kind=ModelKind.CHAT)
+    return known
 
 
 def _find_pinned(model_id: UUID | None, routed: list[Model], purpose: contracts.RoutePurpose) -> Model | None:
@@ -210,14 +342,16 @@ def _find_pinned(model_id: UUID | None, routed: list[Model], purpose: contracts.
 
 
 def _usable(models: Iterable[Model], purpose: str) -> list[contracts.ModelChoice]:
-    return [
-        choice_of(model)
-        for model in models
-        if model.is_enabled
+    return [choice_of(model) for model in models if _may_be_called(model, purpose)]
+
+
+def _may_be_called(model: Model, purpose: str) -> bool:
+    return (
+        model.is_enabled
         and model.provider.is_enabled
         and is_running(model)
         and not (purpose == "judge" and model.provider.kind == ProviderKind.EXTRACTIVE)
-    ]
+    )
 
 
 def _find_extractive(known: list[Model]) -> Model | None:

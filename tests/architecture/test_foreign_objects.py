@@ -50,7 +50,7 @@ TARGETS = {
     "version_id": "assistants.AssistantVersion",
 }
 # Parameters that name no row of their own.
-PLAIN = {"tenant_slug", "number", "kind", "slug", "label"}
+PLAIN = {"tenant_slug", "number", "kind", "slug", "label", "rule_id"}
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -131,6 +131,7 @@ def _ask_as_stranger(stranger: TenantWithKey, ids: dict[str, Any]) -> list[tuple
             "kind": "contains",
             "slug": "theirs",
             "label": "beta",
+            "rule_id": "0" * 32,
         }
         for method in METHODS:
             if route.access is None or route.access.permission_for(method) is None:

@@ -45,7 +45,13 @@ class DraftSerializer(serializers.Serializer[Any]):
         max_length=200,
         required=False,
         allow_null=True,
-        help_text="Id or name of a chat model; null: the default route",
+        help_text="Id or name of a chat model; null: the route",
+    )
+    route = serializers.CharField(
+        max_length=80,
+        required=False,
+        allow_null=True,
+        help_text="Id or name of a route, instead of a model; null: the organisation's own",
     )
     rewrites_follow_ups = serializers.BooleanField(
         required=False, help_text="Whether its model says follow-up questions anew before they are searched"
@@ -227,6 +233,7 @@ def _settings(spec: VersionSpec) -> dict[str, Any]:
         "name": spec.name,
         "instructions": spec.instructions,
         "model": str(spec.model_id) if spec.model_id else None,
+        "route": str(spec.route_id) if spec.route_id else None,
         "knowledge_base_ids": [str(base) for base in spec.knowledge_base_ids],
         "snapshot_ids": [str(snapshot) for snapshot in spec.snapshot_ids],
         "access_tags": list(spec.access_tags),

@@ -157,10 +157,25 @@ class Rollback(TenantAPIView):
 
 
 def _with_model(fields: dict[str, Any]) -> dict[str, Any]:
-    """The body with `model` (an id, or the name of a model) replaced by `model_id`."""
+    """The body with `model` and `route` (an id or a name each) replaced by `model_id` and `route_id`."""
+    if fields.get("model") and fields.get("route"):
+        sentence = "Name a model or a route, not both."
+        raise Invalid("Some settings of the assistant are not valid.", errors={"route": [sentence]})
     if "model" in fields:
         fields["model_id"] = _model_id(fields.pop("model"))
+    if "route" in fields:
+        fields["route_id"] = _route_id(fields.pop("route"))
     return fields
+
+
+def _route_id(route: str | None) -> UUID | None:
+    if not route:
+        return None
+    found = next((known for known, name in gateway.list_route_choices() if route in (str(known), name)), None)
+    if found is None:
+        sentence = f"There is no route {route!r}. The list is at /api/v1/routes/."
+        raise Invalid("Some settings of the assistant are not valid.", errors={"route": [sentence]})
+    return found
 
 
 def _model_id(model: str | None) -> UUID | None:

@@ -39,7 +39,9 @@ class Assistant(TenantOwned):
     is_paused = models.BooleanField(default=False)
 
     instructions = models.TextField()
+    # A model or a route, or neither: then the organisation's route answers.
     model = TenantForeignKey("gateway.Model", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    route = TenantForeignKey("gateway.Route", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     temperature = models.FloatField(
         null=True, blank=True, validators=[MinValueValidator(0.0), MaxValueValidator(HOTTEST)]
     )

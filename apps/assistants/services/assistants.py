@@ -41,6 +41,7 @@ class DraftFields(TypedDict, total=False):
     access_tags: Sequence[str]
     metadata_filter: Mapping[str, Any] | None
     rewrites_follow_ups: bool
+    route_id: UUID | None
 
 
 @transaction.atomic
@@ -80,7 +81,7 @@ def update_draft(*, assistant_id: UUID, revision: int | None = None, **changes: 
         )
     before = draft_spec(assistant).as_dict()
     bases = _apply(assistant, changes)
-    _validate(assistant, is_new_model="model_id" in changes)
+    _validate(assistant, is_new_model="model_id" in changes, is_new_route="route_id" in changes)
     if bases is not None:
         _link(assistant, bases)
     after = draft_spec(assistant).as_dict()
@@ -157,15 +158,20 @@ def _apply(assistant: Assistant, fields: DraftFields) -> list[UUID] | None:
         values |= {"access_tags": list(audience.access_tags), "metadata_filter": audience.metadata_filter}
     if values.get("refusal") == "":
         values["refusal"] = Assistant._meta.get_field("refusal").get_default()
+    # One of the two answers: naming one lets go of the other.
+    if values.get("route_id"):
+        values["model_id"] = None
+    elif values.get("model_id"):
+        values["route_id"] = None
     for name, value in values.items():
         setattr(assistant, name, value)
     return None if bases is None else list(dict.fromkeys(bases))
 
 
-def _validate(assistant: Assistant, *, is_new_model: bool = True) -> None:
+def _validate(assistant: Assistant, *, is_new_model: bool = True, is_new_route: bool = True) -> None:
     errors: dict[str, list[str]] = {}
     try:
-        assistant.clean_fields(exclude=["tenant", "model", "published_version", "rollout_version"])
+        assistant.clean_fields(exclude=["tenant", "model", "route", "published_version", "rollout_version"])
     except ValidationError as error:
         errors = error.message_dict
     if len(assistant.instructions) > _LONGEST_INSTRUCTIONS:
@@ -175,6 +181,8 @@ def _validate(assistant: Assistant, *, is_new_model: bool = True) -> None:
     # A model that was switched off later must not stop people from saving other settings.
     if is_new_model and assistant.model_id and not _is_chat_model(assistant.model_id):
         errors["model"] = ["There is no such chat model. Choose one from the list of models."]
+    if is_new_route and assistant.route_id and not _is_route(assistant.route_id):
+        errors["route"] = ["There is no such route. Choose one from the list of routes."]
     if problem := _problem_of_snapshots(assistant.snapshot_ids):
         errors["snapshot_ids"] = [problem]
     if errors:
@@ -191,6 +199,10 @@ def _problem_of_snapshots(snapshot_ids: Sequence[UUID]) -> str:
 
 def _is_chat_model(model_id: UUID) -> bool:
     return any(model_id == known for known, _ in gateway.list_chat_choices())
+
+
+def _is_route(route_id: UUID) -> bool:
+    return any(route_id == known for known, _ in gateway.list_route_choices())
 
 
 def _link(assistant: Assistant, knowledge_base_ids: Sequence[UUID]) -> None:

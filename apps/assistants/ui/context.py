@@ -65,7 +65,7 @@ def detail(request: TenantRequest, assistant: Assistant) -> dict[str, Any]:
     return {
         **page(request, assistant, tab="overview"),
         "spec": spec,
-        "model": names.get(spec.model_id, "A deleted model") if spec.model_id else "The organisation's default",
+        "model": _answers(spec, names),
         "knowledge_bases": [{"id": base, "name": names[base]} for base in spec.knowledge_base_ids if base in names],
         "api_url": f"{settings.PARLEY_PUBLIC_URL}/v1",
     }
@@ -132,6 +132,14 @@ def test_chat(assistant: Assistant) -> dict[str, Any]:
     except TemplateDoesNotExist:
         return {}
     return {"test_chat": _TEST_CHAT}
+
+
+def _answers(spec: VersionSpec, names: dict[UUID, str]) -> str:
+    if spec.model_id:
+        return names.get(spec.model_id, "A deleted model")
+    if spec.route_id:
+        return f"Route {names[spec.route_id]}" if spec.route_id in names else "A deleted route"
+    return "The organisation's default"
 
 
 def _tabs(request: TenantRequest, assistant: Assistant, current: str) -> list[dict[str, Any]]:

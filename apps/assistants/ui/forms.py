@@ -49,7 +49,13 @@ class DraftForm(forms.Form):
         required=False,
         help_text='A filter, such as {"field": "year", "gte": 2025}. Empty: whatever their metadata.',
     )
-    model_id = forms.TypedChoiceField(label="Model", coerce=UUID, empty_value=None, required=False)
+    model_id = forms.TypedChoiceField(
+        label="Answered by",
+        coerce=UUID,
+        empty_value=None,
+        required=False,
+        help_text="A route chooses a model for each message by its rules, and the next one when that fails.",
+    )
     opening_message = forms.CharField(
         max_length=1000,
         required=False,
@@ -92,6 +98,7 @@ class DraftForm(forms.Form):
         *args: Any,
         knowledge_bases: Iterable[tuple[UUID, str]],
         models: Iterable[tuple[UUID, str]],
+        routes: Iterable[tuple[UUID, str]] = (),
         snapshots: Iterable[tuple[UUID, str]] = (),
         known_tags: Sequence[str] = (),
         **kwargs: Any,
@@ -104,7 +111,12 @@ class DraftForm(forms.Form):
         if known_tags:
             self.fields["access_tags"].help_text += f" In use: {', '.join(known_tags[:_TOLD_TAGS])}."
         model = self.fields["model_id"]
-        model.choices = [("", "The organisation's default"), *models]  # type: ignore[attr-defined] # as above
+        by_name: list[Any] = [("", "The organisation's default")]
+        self._routes = list(routes)
+        if self._routes:
+            by_name.append(("Routes", self._routes))
+        by_name.append(("Models", list(models)))
+        model.choices = by_name  # type: ignore[attr-defined] # as above
 
     def preselect_the_only_base(self) -> None:
         """Who has one knowledge base wants answers from it."""
@@ -115,6 +127,8 @@ class DraftForm(forms.Form):
     def draft_fields(self) -> DraftFields:
         """The validated values as the services take them."""
         data = self.cleaned_data
+        named = data["model_id"]
+        is_route = any(named == known for known, _ in self._routes)
         return DraftFields(
             name=data["name"],
             instructions=data["instructions"],
@@ -123,7 +137,8 @@ class DraftForm(forms.Form):
             access_tags=data["access_tags"],
             metadata_filter=data["metadata_filter"],
             rewrites_follow_ups=data["rewrites_follow_ups"],
-            model_id=data["model_id"],
+            model_id=None if is_route else named,
+            route_id=named if is_route else None,
             opening_message=data["opening_message"],
             suggested_questions=_lines(data["suggested_questions"]),
             refusal=data["refusal"],
@@ -134,7 +149,7 @@ class DraftForm(forms.Form):
     def add_errors(self, errors: dict[str, list[str]]) -> None:
         """Put a service's sentences beside their fields."""
         for name, sentences in errors.items():
-            field = {"model": "model_id"}.get(name, name)
+            field = {"model": "model_id", "route": "model_id"}.get(name, name)
             self.add_error(field if field in self.fields else None, sentences)
 
 
@@ -147,7 +162,7 @@ def draft_initial(spec: VersionSpec, *, revision: int | None = None) -> dict[str
         "access_tags": list(spec.access_tags),
         "metadata_filter": spec.metadata_filter,
         "rewrites_follow_ups": spec.rewrites_follow_ups,
-        "model_id": spec.model_id,
+        "model_id": spec.model_id or spec.route_id,
         "suggested_questions": "\n".join(spec.suggested_questions),
         "revision": revision,
     }

@@ -199,6 +199,7 @@ def _draft_form(data: Any, *, initial: dict[str, Any]) -> DraftForm:
         snapshots=knowledge.list_snapshot_choices(),
         known_tags=knowledge.list_access_tags(),
         models=gateway.list_chat_choices(),
+        routes=gateway.list_route_choices(),
     )
 
 

@@ -11,7 +11,7 @@ from apps.assistants.contracts import Turn, VersionSpec
 from apps.conversations import selectors
 from apps.conversations.models import Conversation, Generation
 from apps.gateway import selectors as gateway
-from apps.gateway.contracts import Hold, ResolvedRoute
+from apps.gateway.contracts import Asked, Hold, ResolvedRoute
 from parley.tenancy import require_tenant_id
 
 
@@ -60,6 +60,13 @@ def _overridden(spec: VersionSpec, overrides: dict[str, Any]) -> VersionSpec:
     return replace(spec, **changes) if changes else spec
 
 
+def route_of(spec: VersionSpec, question: str, conversation_id: UUID) -> ResolvedRoute:
+    """The models that may answer this question here. Raises what `resolve_route` raises."""
+    return gateway.resolve_route(
+        purpose="chat", model_id=spec.model_id, route_id=spec.route_id, asked=Asked(question, conversation_id)
+    )
+
+
 def history_of(generation: Generation) -> tuple[Turn, ...]:
     """The turns before the question: the request's own, or those of the conversation."""
     if "history" in generation.overrides:
@@ -80,6 +87,6 @@ def job_of(generation: Generation, *, after: int) -> Job:
         question=generation.question.text,
         history=history_of(generation),
         spec=spec,
-        route=gateway.resolve_route(purpose="chat", model_id=spec.model_id),
+        route=route_of(spec, generation.question.text, generation.conversation_id),
         after=after,
     )

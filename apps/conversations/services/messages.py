@@ -17,8 +17,7 @@ from apps.conversations.frames import clean
 from apps.conversations.models import Conversation, Generation, Message
 from apps.conversations.policies import require_may_write
 from apps.conversations.services import rows, runner
-from apps.conversations.services.jobs import Job, history_of, spec_of
-from apps.gateway import selectors as gateway
+from apps.conversations.services.jobs import Job, history_of, route_of, spec_of
 from apps.gateway.services import holds
 from parley.db import uuid7
 from parley.errors import Conflict, Invalid, NotFound
@@ -120,7 +119,7 @@ def _begin(conversation: Conversation, question: Message, client_id: str, overri
     """Rows, money and job of an answer. A question that is not stored yet is stored with its answer."""
     now = timezone.now()
     spec = spec_of(conversation, overrides)
-    route = gateway.resolve_route(purpose="chat", model_id=spec.model_id)
+    route = route_of(spec, question.text, conversation.id)
     answer = Message(conversation=conversation, role=MessageRole.ASSISTANT)
     conversation.last_message_at = now
     conversation.version_id = spec.version_id

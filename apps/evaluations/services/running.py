@@ -30,7 +30,7 @@ from apps.evaluations.scorers import ScorerFailed, get_scorer
 from apps.evaluations.services import experiments
 from apps.evaluations.services.judging import GatewayTools
 from apps.gateway import selectors as gateway
-from apps.gateway.contracts import ResolvedRoute
+from apps.gateway.contracts import Asked, ResolvedRoute
 from apps.gateway.services import holds
 from apps.knowledge import selectors as knowledge
 from parley.db import in_thread
@@ -177,7 +177,7 @@ async def _answer_and_record(claim: _Claim) -> AnswerRecord:
 
 
 async def _answer(claim: _Claim) -> _Answer:
-    route = await in_thread(_resolve_route, claim.version)
+    route = await in_thread(_resolve_route, claim.version, claim.case.question)
     started = time.monotonic()
     first_words_at: float | None = None
     call_id: UUID | None = None
@@ -205,9 +205,11 @@ async def _answer(claim: _Claim) -> _Answer:
     raise _CaseFailed("The assistant stopped without finishing its answer.")
 
 
-def _resolve_route(version: VersionSpec) -> ResolvedRoute:
+def _resolve_route(version: VersionSpec, question: str) -> ResolvedRoute:
     with tenant_tx():
-        return gateway.resolve_route(purpose="chat", model_id=version.model_id)
+        return gateway.resolve_route(
+            purpose="chat", model_id=version.model_id, route_id=version.route_id, asked=Asked(question)
+        )
 
 
 def _milliseconds(started: float, ended: float | None = None) -> int:

@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from apps.gateway import periods, selectors
 from apps.gateway.enums import ModelKind, ProviderKind, Purpose
-from apps.gateway.models import Budget, Model, Provider, Route, UsageEntry
+from apps.gateway.models import Budget, Model, Provider, UsageEntry
 
 _ADDABLE = (ProviderKind.OPENAI.value, ProviderKind.LITELLM.value)
 
@@ -69,12 +69,6 @@ class ModelChangeSerializer(ModelSerializer):
     """A change of a model."""
 
     is_enabled = serializers.BooleanField(required=False)
-
-
-class RouteSerializer(serializers.Serializer[Any]):
-    """The models of a route, the first asked first."""
-
-    model_ids = serializers.ListField(child=serializers.UUIDField(), max_length=20)
 
 
 class BudgetSerializer(serializers.Serializer[Any]):
@@ -142,17 +136,6 @@ def model_body(model: Model) -> dict[str, Any]:
             "cached_input_per_million": money(price.cached_input_per_million) if price else None,
         },
         "created_at": model.created_at,
-    }
-
-
-def route_body(route: Route) -> dict[str, Any]:
-    """A route with its models in the order they are asked."""
-    choices = route.choices.all()
-    return {
-        "id": str(route.id),
-        "purpose": route.purpose,
-        "model_ids": [str(choice.model_id) for choice in choices],
-        "models": [{"id": str(choice.model_id), "label": choice.model.label} for choice in choices],
     }
 
 

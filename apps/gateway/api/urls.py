@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.gateway.api import views
+from apps.gateway.api import routes, views
 
 app_name = "gateway_api"
 urlpatterns = [
@@ -11,8 +11,9 @@ urlpatterns = [
     path("providers/<uuid:provider_id>/check/", views.ProviderCheck.as_view(), name="provider_check"),
     path("models/", views.ModelList.as_view(), name="model_list"),
     path("models/<uuid:model_id>/", views.ModelDetail.as_view(), name="model_detail"),
-    path("routes/", views.RouteList.as_view(), name="route_list"),
-    path("routes/<uuid:route_id>/", views.RouteDetail.as_view(), name="route_detail"),
+    path("routes/", routes.RouteList.as_view(), name="route_list"),
+    path("routes/<uuid:route_id>/", routes.RouteDetail.as_view(), name="route_detail"),
+    path("routes/<uuid:route_id>/dry-run/", routes.RouteDryRun.as_view(), name="route_dry_run"),
     path("budgets/", views.BudgetList.as_view(), name="budget_list"),
     path("budgets/<uuid:budget_id>/", views.BudgetDetail.as_view(), name="budget_detail"),
     path("usage/", views.UsageList.as_view(), name="usage_list"),

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from apps.gateway import selectors
 from apps.gateway.api import serializers
-from apps.gateway.services import budgets, models, providers, routes
+from apps.gateway.services import budgets, models, providers
 from parley.errors import Invalid
 from parley.web.api import TenantAPIView, paginate, parse_body
 from parley.web.problems import flatten_errors
@@ -99,33 +99,6 @@ class ModelDetail(TenantAPIView):
     def delete(self, request: Request, model_id: UUID) -> Response:
         models.delete_model(model_id=model_id)
         return Response(status=status.HTTP_204_NO_CONTENT)
-
-
-class RouteList(TenantAPIView):
-    """One route for each purpose: chat, embed, judge."""
-
-    access = {"GET": "gateway.view"}
-
-    @extend_schema(responses=dict)
-    def get(self, request: Request) -> Response:
-        return paginate(request, selectors.list_routes(), serializers.route_body)
-
-
-class RouteDetail(TenantAPIView):
-    """One route. PUT replaces its models."""
-
-    access = {"GET": "gateway.view", "PUT": "gateway.manage"}
-
-    @extend_schema(responses=dict)
-    def get(self, request: Request, route_id: UUID) -> Response:
-        return Response(serializers.route_body(selectors.get_route(route_id)))
-
-    @extend_schema(request=serializers.RouteSerializer, responses=dict)
-    def put(self, request: Request, route_id: UUID) -> Response:
-        selectors.get_route(route_id)
-        body = parse_body(serializers.RouteSerializer, request)
-        routes.set_route(route_id=route_id, model_ids=body["model_ids"])
-        return Response(serializers.route_body(selectors.get_route(route_id)))
 
 
 class BudgetList(TenantAPIView):

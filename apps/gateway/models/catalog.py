@@ -85,16 +85,34 @@ class Model(TenantOwned):
 
 
 class Route(TenantOwned):
-    """Which models serve one purpose."""
+    """Which models answer what. The one without a name serves its purpose wherever no other is named.
+
+    `rules` and `policy` are what `routing.rule_reading` reads; the choices are the fallback chain.
+    """
 
     purpose = models.CharField(max_length=16, choices=RoutePurpose)
+    name = models.CharField(max_length=80, blank=True)
+    rules = models.JSONField(default=list)
+    policy = models.JSONField(default=dict)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["tenant", "purpose"], name="gateway_route_purpose")]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "purpose", "name"], name="gateway_route_name"),
+            models.CheckConstraint(
+                # Only answers depend on what was asked.
+                name="gateway_route_named",
+                condition=Q(purpose=RoutePurpose.CHAT) | Q(name="", rules=[]),
+            ),
+        ]
 
     def __str__(self) -> str:
-        return str(RoutePurpose(self.purpose).label)
+        return self.name or str(RoutePurpose(self.purpose).label)
+
+    @property
+    def is_default(self) -> bool:
+        """Whether it serves its purpose wherever no other route is named. Such a route cannot be removed."""
+        return not self.name
 
 
 class RouteChoice(TenantOwned):

@@ -66,7 +66,7 @@ def _register(
 
 
 def _route(purpose: RoutePurpose, *models: Model) -> None:
-    route, is_new = Route.objects.get_or_create(purpose=purpose)
+    route, is_new = Route.objects.get_or_create(purpose=purpose, name="")
     if is_new:
         RouteChoice.objects.bulk_create(
             RouteChoice(route=route, model=model, position=position) for position, model in enumerate(models)

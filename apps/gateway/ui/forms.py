@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 from django import forms
 
 from apps.gateway.enums import ModelKind
-from apps.gateway.models import Model
-from apps.gateway.services.routes import MOST_CHOICES
 
 _PRICE: dict[str, Any] = {"max_digits": 18, "decimal_places": 9, "min_value": 0, "required": False}
 _NUMBER = {"inputmode": "decimal", "autocomplete": "off"}
@@ -121,27 +117,6 @@ class ModelForm(forms.Form):
         if not values.get("kind", True):
             del values["kind"]
         return values
-
-
-class RouteForm(forms.Form):
-    """The models of a route: one list for each place, so that order needs no dragging."""
-
-    def __init__(
-        self, *args: Any, models: Sequence[tuple[str, Model]], chosen: Sequence[UUID], places: int, **kwargs: Any
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        options = [("", "No further model"), *((str(model.id), label) for label, model in models)]
-        for place in range(min(places, MOST_CHOICES)):
-            self.fields[f"place_{place}"] = forms.ChoiceField(
-                label="First" if place == 0 else "If that fails",
-                choices=options,
-                required=False,
-                initial=str(chosen[place]) if place < len(chosen) else "",
-            )
-
-    def model_ids(self) -> list[UUID]:
-        """The chosen models in order; empty places are closed up."""
-        return [UUID(value) for _, value in sorted(self.cleaned_data.items()) if value]
 
 
 class LimitForm(forms.Form):

@@ -12,18 +12,13 @@ from django.shortcuts import redirect, render
 from apps.gateway import selectors
 from apps.gateway.enums import ModelKind, RoutePurpose
 from apps.gateway.models import Model, Provider, Route
+from apps.gateway.routing.rule_reading import read_rules
 from apps.gateway.services import models, routes
-from apps.gateway.ui.forms import ModelForm, RouteForm
+from apps.gateway.ui.forms import ModelForm
+from apps.gateway.ui.routes import about_route
 from parley.errors import NotFound, Problem
 from parley.web.access import TenantRequest, tenant_page
 from parley.web.forms import add_problem
-
-_EMPTY_PLACES = 2
-_PURPOSES: dict[str, tuple[str, str]] = {
-    RoutePurpose.CHAT: ("message-square-text", "Answers of assistants that name no model of their own."),
-    RoutePurpose.EMBED: ("search", "Turns passages and questions into vectors, so that they can be compared."),
-    RoutePurpose.JUDGE: ("scale", "Judges answers in evaluations."),
-}
 
 
 @tenant_page("gateway.view")
@@ -95,38 +90,14 @@ def model_delete(request: TenantRequest, model_id: UUID) -> HttpResponse:
     return redirect("gateway:model_list", tenant_slug=request.tenant.slug)
 
 
-@tenant_page("gateway.manage")
-def route_edit(request: TenantRequest, route_id: UUID) -> HttpResponse:
-    """Which model is asked first for a purpose, and which ones if it fails."""
-    route = selectors.get_route(route_id)
-    is_search = route.purpose == RoutePurpose.EMBED
-    kind = ModelKind.EMBED if is_search else ModelKind.CHAT
-    options = [(f"{model.label} · {model.provider.name}", model) for model in selectors.list_models(kind=kind)]
-    chosen = [choice.model_id for choice in route.choices.all()]
-    places = 1 if is_search else min(len(options), len(chosen) + _EMPTY_PLACES)
-    form = RouteForm(request.POST or None, models=options, chosen=chosen, places=places)
-    if request.method == "POST" and form.is_valid():
-        try:
-            routes.set_route(route_id=route_id, model_ids=form.model_ids())
-        except Problem as problem:
-            add_problem(form, problem)
-        else:
-            messages.success(request, "The route was saved and counts from the next call on.")
-            return redirect("gateway:model_list", tenant_slug=request.tenant.slug)
-    icon, hint = _PURPOSES[route.purpose]
-    context = {"form": form, "route": route, "icon": icon, "hint": hint, "is_search": is_search}
-    return render(request, "gateway/route_edit.html", context, status=422 if form.is_bound else 200)
-
-
 def _row(model: Model) -> dict[str, Any]:
     price, origin = selectors.effective_price(model)
     return {"model": model, "price": price, "origin": origin, "is_running": selectors.is_running(model)}
 
 
 def _route_row(route: Route) -> dict[str, Any]:
-    icon, hint = _PURPOSES[route.purpose]
     choices = [_row(choice.model) for choice in route.choices.all()]
-    return {"route": route, "icon": icon, "hint": hint, "choices": choices}
+    return {"route": route, **about_route(route), "choices": choices, "rules": read_rules(route.rules)}
 
 
 def _chosen_provider(own: list[Provider], wanted: str) -> Provider | None:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.gateway.ui import budgets, models, providers
+from apps.gateway.ui import budgets, models, providers, routes
 
 app_name = "gateway"
 urlpatterns = [
@@ -10,7 +10,14 @@ urlpatterns = [
     path("models/new/", models.model_create, name="model_create"),
     path("models/<uuid:model_id>/", models.model_edit, name="model_edit"),
     path("models/<uuid:model_id>/delete/", models.model_delete, name="model_delete"),
-    path("models/routes/<uuid:route_id>/", models.route_edit, name="route_edit"),
+    path("models/routes/new/", routes.route_create, name="route_create"),
+    path("models/routes/<uuid:route_id>/", routes.route_edit, name="route_edit"),
+    path("models/routes/<uuid:route_id>/delete/", routes.route_delete, name="route_delete"),
+    path("models/routes/<uuid:route_id>/dry-run/", routes.route_dry_run, name="route_dry_run"),
+    path("models/routes/<uuid:route_id>/rules/new/", routes.rule_create, name="rule_create"),
+    path("models/routes/<uuid:route_id>/rules/<str:rule_id>/", routes.rule_edit, name="rule_edit"),
+    path("models/routes/<uuid:route_id>/rules/<str:rule_id>/move/", routes.rule_move, name="rule_move"),
+    path("models/routes/<uuid:route_id>/rules/<str:rule_id>/delete/", routes.rule_delete, name="rule_delete"),
     path("models/providers/new/", providers.provider_create, name="provider_create"),
     path("models/providers/<uuid:provider_id>/", providers.provider_edit, name="provider_edit"),
     path("models/providers/<uuid:provider_id>/check/", providers.provider_check, name="provider_check"),
