@@ -199,7 +199,7 @@ def _split(block: Block, room: int) -> Iterator[str]:
 
 @lru_cache(maxsize=256)
 def _splitter(room: int) -> TextSplitter:
-    return TextSplitter.from_huggingface_tokenizer(word_pieces(), room)
+    return TextSplitter.from_callback(count_tokens, room)
 
 
 def _split_table(text: str, room: int) -> Iterator[str]:

@@ -33,8 +33,9 @@ class Reader:
     def terms_of_passage(self, tokens: Iterable[Token]) -> Counter[str]:
         """How often each term stands in a passage."""
         counted: Counter[str] = Counter()
-        for token in tokens:
-            counted.update(self._terms(token))
+        for token, times in Counter(tokens).items():
+            for term in self._terms(token):
+                counted[term] += times
         return counted
 
     def _terms(self, token: Token) -> Iterator[str]:

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 MAX_WORD_CHARS = 64
@@ -46,7 +47,7 @@ class Token:
     @property
     def is_code(self) -> bool:
         """Whether it is looked up as written: no language has a stem for it."""
-        return bool(self.parts) or any(character.isdigit() for character in self.text)
+        return bool(self.parts) or (not self.text.isalpha() and any(map(str.isdigit, self.text)))
 
 
 def tokenize(text: str) -> Iterator[Token]:
@@ -68,6 +69,7 @@ def _pairs(run: str) -> Iterator[Token]:
         yield Token(first + second)
 
 
+@lru_cache(maxsize=65_536)
 def _token(written: str) -> Token | None:
     parts = [part.lower() for piece in _SEPARATORS.split(written) for part in _HUMPS.split(piece) if part]
     text = written.lower()
