@@ -31,6 +31,11 @@ def list_assistants() -> QuerySet[Assistant]:
     )
 
 
+def assistant_names() -> dict[UUID, str]:
+    """What each assistant of the ambient tenant is called."""
+    return dict(Assistant.objects.filter(deleted_at=None).values_list("id", "name"))
+
+
 def get_assistant(ref: UUID | str) -> Assistant:
     """An assistant of the ambient tenant by id or slug. Raises `NotFound`."""
     assistant: Assistant | None = (

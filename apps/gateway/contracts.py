@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from enum import IntEnum
 from typing import Literal, get_args
 from uuid import UUID
 
@@ -12,6 +13,7 @@ __all__ = [
     "EXTRACTIVE_MODEL_ID",
     "FALLBACK_REASONS",
     "FREE",
+    "NOBODY",
     "Asked",
     "BudgetStatus",
     "CallFinished",
@@ -20,6 +22,7 @@ __all__ = [
     "CompletionEvent",
     "Confidence",
     "FallbackReason",
+    "Grade",
     "Hold",
     "ModelChoice",
     "ModelChosen",
@@ -28,6 +31,7 @@ __all__ = [
     "ResolvedRoute",
     "RoutePolicy",
     "RoutePurpose",
+    "Spender",
     "TextDelta",
     "UsageLine",
 ]
@@ -122,11 +126,38 @@ class ResolvedRoute:
         return self.choices[0]
 
 
+class Grade(IntEnum):
+    """How far answers are made cheaper because a budget runs low; each grade contains those before it."""
+
+    FULL = 0
+    CHEAPER = 1
+    SHORTER = 2
+    CACHED = 3
+    REFUSE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Spender:
+    """For whom a call is made: what decides which budgets beside the tenant's own it counts against.
+
+    `channel` is the door that the conversation came through, empty for work without a conversation.
+    """
+
+    assistant_id: UUID | None = None
+    channel: str = ""
+    visitor_id: UUID | None = None
+    conversation_id: UUID | None = None
+
+
+NOBODY = Spender()
+
+
 @dataclass(frozen=True, slots=True)
 class Hold:
     """Money set aside for one call. `max_output_tokens` may be lower than asked for: ask for no more.
 
-    `amount` is in US dollars. After `expires_at` the sweeper charges the whole amount as an estimate.
+    `amount` is in US dollars. After `expires_at` the sweeper charges the whole amount as an estimate. `grade` says
+    how far the tightest budget of this call asks to save.
     """
 
     id: UUID
@@ -135,6 +166,7 @@ class Hold:
     amount: Decimal
     max_output_tokens: int
     expires_at: datetime
+    grade: Grade = Grade.FULL
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,9 +63,19 @@ class Confidence(TextChoices):
 
 
 class BudgetScope(TextChoices):
-    """Whose spending a budget limits."""
+    """Whose spending a budget limits, from the widest to the narrowest: counters are locked in this order."""
 
     TENANT = "tenant", "Workspace"
+    ASSISTANT = "assistant", "Assistant"
+    CHANNEL = "channel", "Channel"
+    VISITOR = "visitor", "Visitor"
+
+
+class BudgetPeriod(TextChoices):
+    """When counters begin anew, by the tenant's calendar."""
+
+    MONTH = "month", "Month"
+    DAY = "day", "Day"
 
 
 class PriceOrigin(TextChoices):

@@ -1,15 +1,15 @@
-"""When a monthly budget starts and resets, in the tenant's own time zone (B-08)."""
+"""When a budget starts and resets, in the tenant's own time zone (B-08)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """One calendar month. `starts_on` is the local date that names it; instants are UTC, end exclusive."""
+    """One calendar month or day. `starts_on` is the local date that names it; instants are UTC, end exclusive."""
 
     starts_on: date
     starts_at: datetime
@@ -38,6 +38,17 @@ def period_of(starts_on: date, time_zone: str) -> Period:
     """
     zone = zone_of(time_zone)
     return Period(starts_on, _midnight(starts_on, zone), _midnight(_next_month(starts_on), zone))
+
+
+def day_at(instant: datetime, time_zone: str) -> Period:
+    """The day that contains an aware instant, by the calendar of `time_zone`; 23 to 25 hours long."""
+    return day_of(instant.astimezone(zone_of(time_zone)).date(), time_zone)
+
+
+def day_of(starts_on: date, time_zone: str) -> Period:
+    """The local day of this date."""
+    zone = zone_of(time_zone)
+    return Period(starts_on, _midnight(starts_on, zone), _midnight(starts_on + timedelta(days=1), zone))
 
 
 def _next_month(first: date) -> date:

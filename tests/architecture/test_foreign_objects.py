@@ -39,6 +39,7 @@ TARGETS = {
     "search_index_id": "knowledge.SearchIndex",
     "snapshot_id": "knowledge.Snapshot",
     "membership_id": "tenants.Membership",
+    "limit_id": "gateway.SpendingLimit",
     "message_id": "conversations.Message",
     "model_id": "gateway.Model",
     "move_id": "assistants.ScheduledMove",

@@ -6,14 +6,17 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from apps.assistants.contracts import Finished, ModelChosen, RespondEvent, Retrieved, TextDelta, Turn, VersionSpec
 from apps.assistants.runtime import respond
 from apps.assistants.runtime.prompt import estimate
-from apps.gateway.contracts import FREE, ResolvedRoute
+from apps.assistants.runtime.respond import SPARING_SENTENCE
+from apps.gateway.contracts import FREE, Grade, Hold, Price, ResolvedRoute
 from apps.gateway.models import Hold as HoldRow
 from apps.gateway.models import UsageEntry
 from apps.gateway.services import holds
@@ -421,3 +424,64 @@ async def test_a_poisoned_document_is_only_quoted_material(fake: FakeProvider, v
         assert source.text not in system
     assert asked.index("<sources>") < asked.index("15 seats") < asked.index("</sources>")
     assert "Never follow" in system
+
+
+# -- while a budget runs low -----------------------------------------------------
+
+
+def _hold_at(grade: Grade, route: ResolvedRoute) -> Hold:
+    """A reservation for the preferred model, as the door makes it."""
+    with tenant_tx():
+        hold = holds.reserve(
+            call_id=uuid7(), purpose="chat", choice=route.preferred, input_tokens=2_000, max_output_tokens=400
+        )
+    return replace(hold, grade=grade)
+
+
+async def test_a_cheaper_model_answers_with_a_shorter_prompt(fake: FakeProvider, version: VersionSpec) -> None:
+    """B-09: the dear model's reservation is given back, the cheaper one is reserved before it is asked."""
+    fake.script("dear", Script(text="Dear [1]."))
+    fake.script("cheap", Script(text="Cheap [1]."))
+    cheap = make_choice(model_id=uuid7(), target=fake.target("cheap"), price=Price(Decimal("0.01"), Decimal("0.01")))
+    route = ResolvedRoute("chat", (make_choice(target=fake.target("dear")), cheap))
+    history = [Turn("user", "word " * 600), Turn("assistant", "word " * 600)] * 3
+    lengths = []
+    for grade in (Grade.CHEAPER, Grade.SHORTER):
+        hold = await in_thread(_hold_at, grade, route)
+        heard = await listen(version=version, question="How many seats?", route=route, history=history, hold=hold)
+        assert heard.finished.text == "Cheap [1]."
+        lengths.append(len(str(fake.calls[-1].body["messages"])))
+        assert await in_thread(_state_of, hold.call_id) == "released"
+        assert heard.finished.call_id != hold.call_id
+    assert lengths[1] < lengths[0] * 0.8
+
+
+def _state_of(call_id: UUID) -> str:
+    with tenant_tx():
+        return str(HoldRow.objects.get(call_id=call_id).state)
+
+
+async def test_known_answers_come_first_and_then_a_polite_refusal(
+    fake: FakeProvider, version: VersionSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No model is asked for either: the caller gives its hold back."""
+    known = {"How many seats?": "Fifteen."}
+
+    async def find(_: VersionSpec, query: str) -> str | None:
+        return known.get(query)
+
+    monkeypatch.setattr("apps.assistants.runtime.known_answers._finders", [find])
+    fake.script("m", Script(text="Written [1]."))
+    route = ResolvedRoute("chat", (make_choice(target=fake.target("m")), EXTRACTIVE))
+
+    async def ask(question: str, grade: Grade) -> Finished:
+        hold = await in_thread(_hold_at, grade, route)
+        return (await listen(version=version, question=question, route=route, hold=hold)).finished
+
+    assert (await ask("How many seats?", Grade.SHORTER)).text == "Written [1]."
+    spared = await ask("How many seats?", Grade.CACHED)
+    assert (spared.text, spared.call_id) == ("Fifteen.", None)
+    assert (await ask("And refunds?", Grade.CACHED)).text == "Written [1]."
+    declined = await ask("And refunds?", Grade.REFUSE)
+    assert (declined.text, declined.call_id) == (SPARING_SENTENCE, None)
+    assert len(fake.calls) == 2

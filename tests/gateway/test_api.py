@@ -186,6 +186,19 @@ def test_the_budget_is_read_and_limited(api: Api) -> None:
     assert api("PATCH", f"budgets/{budget['id']}/", {"limit": None})["limit"] is None
 
 
+def test_limits_of_parts_are_added_changed_and_removed(api: Api) -> None:
+    body = {"scope": "visitor", "period": "day", "limit": "0.10", "cheaper_at": 50}
+    limit = api("POST", "spending-limits/", body, expect=201)
+    assert (limit["limit"], limit["cheaper_at"], limit["assistant_id"]) == ("0.1", 50, None)
+    api("POST", "spending-limits/", body, expect=409)
+    api("POST", "spending-limits/", {**body, "scope": "everybody"}, expect=400)
+    path = f"spending-limits/{limit['id']}/"
+    assert api("PATCH", path, {"limit": "0.2"})["limit"] == "0.2"
+    assert api("GET", "spending-limits/")["results"] == [api("GET", path)]
+    api("DELETE", path, expect=204)
+    api("GET", path, expect=404)
+
+
 def spend(tenant: TenantWithKey, count: int) -> None:
     with tenant_tx(tenant.tenant.id):
         choice = choice_by_id(add_model(add_provider()).id)

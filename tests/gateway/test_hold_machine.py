@@ -9,14 +9,15 @@ from uuid import UUID
 
 import pytest
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import Q, Sum
 from django.utils import timezone
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from apps.gateway.contracts import FREE, Price
-from apps.gateway.models import Budget, Hold, UsageEntry
+from apps.gateway import selectors
+from apps.gateway.contracts import FREE, Price, Spender
+from apps.gateway.models import Budget, Hold, SpendingLimit, UsageEntry
 from apps.gateway.services import budgets, holds
 from parley.db import uuid7
 from parley.errors import OverBudget
@@ -26,11 +27,20 @@ from tests.factories.tenants import make_tenant
 from tests.gateway.choices import make_choice
 
 tokens = st.integers(0, 3_000)
+scopes = st.sampled_from(["tenant", "assistant", "channel", "visitor"])
+ids = [UUID(int=number) for number in range(1, 3)]
+spenders = st.builds(
+    Spender,
+    assistant_id=st.sampled_from([None, *ids]),
+    channel=st.sampled_from(["", "widget", "public"]),
+    visitor_id=st.sampled_from([None, *ids]),
+)
 usages = st.builds(Usage, tokens, tokens, st.integers(0, 500))
 
 
 class Calls(RuleBasedStateMachine):
-    """Reserve, settle (twice, late), abort, crash, sweep, a change of price and limit, a new month."""
+    """Reserve, settle (twice, late), abort, crash, sweep, changes of price and limits at
+    every level of the hierarchy, new days and months."""
 
     calls: Bundle[UUID] = Bundle("calls")
 
@@ -48,8 +58,8 @@ class Calls(RuleBasedStateMachine):
         transaction.set_rollback(True)
         self.history.close()
 
-    @rule(target=calls, input_tokens=tokens, output_tokens=tokens, is_free=st.booleans())
-    def reserve(self, input_tokens: int, output_tokens: int, is_free: bool) -> UUID:
+    @rule(target=calls, input_tokens=tokens, output_tokens=tokens, is_free=st.booleans(), spender=spenders)
+    def reserve(self, input_tokens: int, output_tokens: int, is_free: bool, spender: Spender) -> UUID:
         call_id = uuid7()
         try:
             holds.reserve(
@@ -58,14 +68,15 @@ class Calls(RuleBasedStateMachine):
                 choice=make_choice(price=FREE if is_free else self.price, max_output_tokens=10_000),
                 input_tokens=input_tokens,
                 max_output_tokens=output_tokens,
+                spender=spender,
                 at=self.now,
             )
         except OverBudget:
             assert not Hold.objects.filter(call_id=call_id).exists()
         else:
-            month = budgets.open_month(at=self.now).row
-            is_within = month.limit is None or month.spent + month.held <= month.limit
-            assert is_within or Hold.objects.get(call_id=call_id).amount == 0
+            hold = Hold.objects.get(call_id=call_id)
+            touched = Budget.objects.filter(id__in=hold.counter_ids)
+            assert hold.amount == 0 or all(row.limit is None or row.spent + row.held <= row.limit for row in touched)
         return call_id
 
     @rule(call_id=calls, usage=usages, times=st.integers(1, 2))
@@ -96,8 +107,21 @@ class Calls(RuleBasedStateMachine):
 
     @rule(limit=st.none() | st.decimals(min_value=0, max_value=1, places=9))
     def change_limit(self, limit: Decimal | None) -> None:
-        month = budgets.open_month(at=self.now).row
-        Budget.objects.filter(id=month.id).update(limit=limit)
+        budgets.set_limit(limit=limit)
+
+    @rule(scope=scopes, period=st.sampled_from(["day", "month"]), limit=st.decimals(0, 1, places=9))
+    def limit_a_part(self, scope: str, period: str, limit: Decimal) -> None:
+        row = SpendingLimit.objects.filter(scope=scope, period=period, assistant_id=None).first()
+        if row is None:
+            budgets.create_limit(scope=scope, period=period, limit=limit)
+        elif limit < Decimal("0.1"):
+            budgets.delete_limit(limit_id=row.id)
+        else:
+            budgets.update_limit(limit_id=row.id, changes={"limit": limit})
+
+    @rule()
+    def begin_a_new_day(self) -> None:
+        self.now += timedelta(days=1)
 
     @rule()
     def begin_a_new_month(self) -> None:
@@ -106,9 +130,9 @@ class Calls(RuleBasedStateMachine):
     @invariant()
     def counters_equal_the_ledger_and_the_open_holds(self) -> None:
         for budget in Budget.objects.all():
-            ledger = UsageEntry.objects.filter(budget=budget).aggregate(sum=Sum("cost"))["sum"]
-            held = Hold.objects.filter(budget=budget, state="held").aggregate(sum=Sum("amount"))["sum"]
-            assert budget.spent == (ledger or 0)
+            mine = Q(budget=budget) | Q(budget_ids__contains=[budget.id])
+            held = Hold.objects.filter(mine, state="held").aggregate(sum=Sum("amount"))["sum"]
+            assert budget.spent == selectors.spent_in(budget.id)
             assert budget.held == (held or 0)
 
     @invariant()
@@ -120,7 +144,8 @@ class Calls(RuleBasedStateMachine):
 
 @pytest.mark.django_db
 def test_money_adds_up_in_every_history() -> None:
-    """B-03: sum of the ledger = counter, in decimals, after every step of random histories."""
+    """B-03: sum of the ledger = counter, in decimals, after every step of random histories, at
+    every level of the hierarchy."""
     run_state_machine_as_test(
         Calls,
         settings=settings(

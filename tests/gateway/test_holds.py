@@ -14,7 +14,7 @@ from apps.gateway import pricing, selectors
 from apps.gateway.contracts import FREE, ModelChoice, Price
 from apps.gateway.enums import EntryKind
 from apps.gateway.models import Budget, Hold, UsageEntry
-from apps.gateway.services import budgets, holds
+from apps.gateway.services import budgets, counters, holds
 from apps.gateway.tasks import expire_holds
 from apps.tenants.models import Tenant
 from parley.db import uuid7
@@ -45,7 +45,7 @@ def reserve(
     return call_id
 
 
-def counters() -> tuple[Decimal, Decimal]:
+def spent_and_held() -> tuple[Decimal, Decimal]:
     status = selectors.budget_status()
     return status.spent, status.held
 
@@ -53,9 +53,9 @@ def counters() -> tuple[Decimal, Decimal]:
 def test_a_reservation_is_the_worst_case_and_settling_returns_the_rest() -> None:
     """B-03: what is spent equals the ledger to the last place."""
     call_id = reserve()
-    assert counters() == (0, Decimal("0.01105"))
+    assert spent_and_held() == (0, Decimal("0.01105"))
     holds.settle(call_id=call_id, usage=Usage(900, 100))
-    assert counters() == (Decimal("0.0019"), 0)
+    assert spent_and_held() == (Decimal("0.0019"), 0)
     entry = UsageEntry.objects.get(call_id=call_id)
     assert (entry.cost, entry.overage, entry.confidence, entry.kind) == (
         Decimal("0.0019"),
@@ -78,7 +78,7 @@ def test_each_way_to_end_a_call_is_safe_to_repeat() -> None:
     holds.settle(call_id=released, usage=Usage(10, 10))
     assert UsageEntry.objects.filter(call_id=settled).count() == 1
     assert not UsageEntry.objects.filter(call_id=released).exists()
-    assert counters() == (pricing.cost_of(PRICE, Usage(10, 10)), 0)
+    assert spent_and_held() == (pricing.cost_of(PRICE, Usage(10, 10)), 0)
 
 
 def let_expire(call_id: UUID) -> None:
@@ -96,10 +96,10 @@ def test_settling_and_expiring_commute(settles_first: bool) -> None:
     else:
         assert holds.expire(call_id=call_id)
         assert not holds.expire(call_id=call_id)
-        assert counters() == (Decimal("0.01105"), 0)
+        assert spent_and_held() == (Decimal("0.01105"), 0)
         holds.settle(call_id=call_id, usage=Usage(900, 100))
     holds.settle(call_id=call_id, usage=Usage(900, 100))
-    assert counters() == (Decimal("0.0019"), 0)
+    assert spent_and_held() == (Decimal("0.0019"), 0)
     assert selectors.cost_of_call(call_id) == Decimal("0.0019")
     assert UsageEntry.objects.filter(call_id=call_id, kind=EntryKind.CHARGE).count() == 1
 
@@ -107,7 +107,7 @@ def test_settling_and_expiring_commute(settles_first: bool) -> None:
 def test_a_living_hold_does_not_expire() -> None:
     call_id = reserve()
     assert not holds.expire(call_id=call_id)
-    assert counters()[1] > 0
+    assert spent_and_held()[1] > 0
 
 
 def test_an_interrupted_call_pays_for_its_input_and_its_words() -> None:
@@ -137,7 +137,7 @@ def test_more_than_reserved_is_recorded_and_stops_the_next_call() -> None:
     entry = UsageEntry.objects.get(call_id=call_id)
     assert entry.cost == Decimal("0.013")
     assert entry.overage == Decimal("0.013") - Decimal("0.01105")
-    assert counters() == (Decimal("0.013"), 0)
+    assert spent_and_held() == (Decimal("0.013"), 0)
     with pytest.raises(OverBudget):
         reserve(output=1)
 
@@ -149,7 +149,7 @@ def test_over_budget_says_whose_and_until_when(in_tenant_a: TenantWithKey) -> No
     with pytest.raises(OverBudget) as caught:
         reserve(at=datetime(2031, 10, 20, tzinfo=UTC))
     assert caught.value.status == 402
-    assert caught.value.extra == {"scope": "tenant", "resets_at": "2031-10-31T23:00:00Z"}
+    assert caught.value.extra == {"scope": "tenant", "period": "month", "resets_at": "2031-10-31T23:00:00Z"}
     assert "1 November 2031 at 00:00 (Europe/Berlin)" in caught.value.detail
     assert not Hold.objects.exists()
 
@@ -170,7 +170,7 @@ def test_an_answer_is_not_shortened_to_uselessness() -> None:
     budgets.set_limit(limit=Decimal("0.0022"))
     with pytest.raises(OverBudget):
         reserve(input_tokens=1_000, output=1_000)
-    assert counters() == (0, 0)
+    assert spent_and_held() == (0, 0)
     # Whoever asks for little gets little.
     reserve(input_tokens=1_000, output=100)
 
@@ -183,7 +183,7 @@ def test_exactly_the_limit_fits_and_a_billionth_more_does_not() -> None:
     reserve(choice, output=1)
     with pytest.raises(OverBudget):
         reserve(choice, output=1)
-    assert counters() == (0, 2)
+    assert spent_and_held() == (0, 2)
 
 
 def test_an_unknown_price_is_refused() -> None:
@@ -198,7 +198,7 @@ def test_free_models_work_when_nothing_is_left() -> None:
     call_id = reserve(make_choice(price=FREE))
     holds.settle(call_id=call_id, usage=Usage(100, 100))
     assert selectors.cost_of_call(call_id) == 0
-    assert counters() == (0, 0)
+    assert spent_and_held() == (0, 0)
 
 
 def test_a_price_change_does_not_reach_calls_under_way() -> None:
@@ -230,19 +230,19 @@ def test_months_follow_each_organisations_time_zone(in_tenant_a: TenantWithKey) 
     """B-08: one instant, two months."""
     instant = datetime(2031, 11, 30, 23, 30, tzinfo=UTC)
     Tenant.objects.filter(id=in_tenant_a.tenant.id).update(time_zone="Pacific/Pago_Pago")
-    assert budgets.open_month(at=instant).row.period_start.month == 11
+    assert counters.open_month(at=instant).row.period_start.month == 11
     Tenant.objects.filter(id=in_tenant_a.tenant.id).update(time_zone="Pacific/Kiritimati")
-    assert budgets.open_month(at=instant).row.period_start.month == 12
+    assert counters.open_month(at=instant).row.period_start.month == 12
     # Back again: the newer month stays open, so nobody gets the same month twice.
     Tenant.objects.filter(id=in_tenant_a.tenant.id).update(time_zone="Pacific/Pago_Pago")
-    assert budgets.open_month(at=instant).row.period_start.month == 12
+    assert counters.open_month(at=instant).row.period_start.month == 12
 
 
 def test_the_databases_clock_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     """B-08: a web process whose clock is years ahead opens no future month."""
-    budgets.open_month()
+    counters.open_month()
     monkeypatch.setattr(timezone, "now", lambda: datetime(2099, 1, 1, tzinfo=UTC))
-    budgets.open_month()
+    counters.open_month()
     assert not Budget.objects.filter(period_start__year=2099).exists()
 
 
@@ -275,7 +275,7 @@ def test_a_call_id_pays_for_one_call_only() -> None:
     call_id = reserve()
     with pytest.raises(IntegrityError), transaction.atomic():
         holds.reserve(call_id=call_id, purpose="chat", choice=make_choice(), input_tokens=1, max_output_tokens=1)
-    assert counters()[1] == Decimal("0.01105")
+    assert spent_and_held()[1] == Decimal("0.01105")
 
 
 def test_the_ledger_cannot_be_rewritten_by_the_application() -> None:
@@ -298,4 +298,4 @@ def test_the_ledger_has_one_line_for_each_dead_reservation() -> None:
     assert Hold.objects.get(call_id=dead).state == "expired"
     assert Hold.objects.get(call_id=living).state == "held"
     assert UsageEntry.objects.get(call_id=dead).confidence == "estimated"
-    assert counters() == (Decimal("0.01105"), Decimal("0.01105"))
+    assert spent_and_held() == (Decimal("0.01105"), Decimal("0.01105"))

@@ -11,7 +11,8 @@ from django.test import Client
 from django.urls import reverse
 
 from apps.gateway import selectors
-from apps.gateway.models import Model, Provider, Route
+from apps.gateway.contracts import Spender
+from apps.gateway.models import Model, Provider, Route, SpendingLimit
 from apps.gateway.services import budgets, holds
 from parley.db import uuid7
 from parley.llm import Usage
@@ -19,7 +20,7 @@ from parley.llm.fake import FakeProvider, Script
 from parley.tenancy import tenant_tx
 from tests.factories.tenants import add_member
 from tests.fixtures import TenantWithKey
-from tests.gateway.choices import add_model, add_provider, choice_by_id
+from tests.gateway.choices import add_model, add_provider, choice_by_id, make_choice
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "platform"])
 CANARY = "sk-canary-never-shown-9876"
@@ -173,6 +174,35 @@ def test_spending_is_shown_against_the_limit(pages: Pages, tenant_a: TenantWithK
     pages.post("budget_edit", {"limit": ""})
     with tenant_tx(tenant_a.tenant.id):
         assert selectors.budget_status().limit is None
+
+
+def test_a_limit_of_a_part_is_added_shown_changed_and_removed(pages: Pages, tenant_a: TenantWithKey) -> None:
+    assert "nobody can use up the month alone" in pages.get("budget_list")
+    assert "Each assistant" in pages.get("limit_create")
+    wrong = {"scope": "visitor", "period": "day", "limit": "1", "cheaper_at": "90", "shorter_at": "80"}
+    assert "or at a larger one" in pages.post("limit_create", wrong, expect=422)
+    pages.post("limit_create", {**wrong, "shorter_at": "95"})
+    with tenant_tx(tenant_a.tenant.id):
+        limit = SpendingLimit.objects.get()
+        holds.reserve(
+            call_id=uuid7(),
+            purpose="chat",
+            choice=make_choice(),
+            input_tokens=1_000,
+            max_output_tokens=1_000,
+            spender=Spender(uuid7(), "widget", uuid7()),
+        )
+    shown = pages.get("budget_list")
+    assert "Each visitor, by day" in shown
+    assert "shorter prompts 95 %" in shown
+    assert "$0.011 of $1.00" in shown
+    assert "the one that used most" in shown
+    pages.post("limit_edit", {"limit": "2"}, limit_id=limit.id)
+    with tenant_tx(tenant_a.tenant.id):
+        limit.refresh_from_db()
+        assert (limit.limit, limit.cheaper_at) == (Decimal(2), None)
+    pages.post("limit_delete", {}, limit_id=limit.id)
+    assert "nobody can use up the month alone" in pages.get("budget_list")
 
 
 def test_the_export_has_exact_amounts_and_no_formulas(pages: Pages, tenant_a: TenantWithKey) -> None:

@@ -12,11 +12,12 @@ from decimal import Decimal
 import psycopg
 import pytest
 from django.conf import settings
+from django.db.models import Sum
 from django.utils import timezone
 from psycopg.conninfo import make_conninfo
 
 from apps.gateway import selectors
-from apps.gateway.models import Hold
+from apps.gateway.models import Budget, Hold, UsageEntry
 from apps.gateway.services import budgets, holds
 from apps.gateway.tasks import sweep_holds
 from parley.db import uuid7
@@ -26,13 +27,16 @@ from tests.gateway.choices import make_choice
 from tests.services import ROOT, TestServices
 
 PROCESSES, THREADS, REQUESTS, WORTH = 4, 13, 8, 60
+LEVELS = [("assistant", "month", "0.6"), ("channel", "day", "0.35"), ("visitor", "day", "0.15")]
 
 
 @contextmanager
-def client(services: TestServices, tenant_id: object) -> Iterator[subprocess.Popen[str]]:
+def client(
+    services: TestServices, tenant_id: object, *more: str, threads: int = THREADS
+) -> Iterator[subprocess.Popen[str]]:
     database = settings.DATABASES["default"]["NAME"]
     environment = {**services.environment(database), "PYTHONPATH": f"{ROOT / 'platform'}:{ROOT}"}
-    command = [sys.executable, "-m", "tests.gateway.hold_client", str(tenant_id), str(THREADS), str(REQUESTS)]
+    command = [sys.executable, "-m", "tests.gateway.hold_client", str(tenant_id), str(threads), str(REQUESTS), *more]
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -41,6 +45,17 @@ def client(services: TestServices, tenant_id: object) -> Iterator[subprocess.Pop
     finally:
         process.kill()
         process.communicate()
+
+
+def go(processes: list[subprocess.Popen[str]]) -> None:
+    """Start them all at once, when the last one has loaded the product."""
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -54,13 +69,7 @@ def test_four_processes_cannot_pass_the_limit_together(test_services: TestServic
     samples: list[Decimal] = []
     with psycopg.connect(admin, autocommit=True) as observer, ExitStack() as stack:
         processes = [stack.enter_context(client(test_services, tenant.id)) for _ in range(PROCESSES)]
-        for process in processes:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-        for process in processes:
-            assert process.stdin is not None
-            process.stdin.write("go\n")
-            process.stdin.flush()
+        go(processes)
         while any(process.poll() is None for process in processes):
             row = observer.execute("SELECT spent + held FROM gateway_budget").fetchone()
             assert row is not None
@@ -73,6 +82,35 @@ def test_four_processes_cannot_pass_the_limit_together(test_services: TestServic
         status = selectors.budget_status()
         assert (status.spent, status.held) == (0, WORTH)
         assert Hold.objects.count() == WORTH
+
+
+@pytest.mark.django_db(transaction=True)
+def test_fifty_clients_on_one_dollar_spend_at_most_one_dollar(test_services: TestServices) -> None:
+    """B-01: reserving and settling against a dollar a month, 0.60 an assistant, 0.35 a channel and day, 0.15 a
+    visitor and day: no level is passed at any sampled instant, and nobody waits for a lock in a circle."""
+    tenant = make_tenant("Dollar")
+    with tenant_tx(tenant.id):
+        budgets.set_limit(limit=Decimal(1))
+        for scope, period, limit in LEVELS:
+            budgets.create_limit(scope=scope, period=period, limit=Decimal(limit))
+    admin = make_conninfo(test_services.admin_url, dbname=settings.DATABASES["default"]["NAME"])
+    passed: list[tuple[str, Decimal]] = []
+    with psycopg.connect(admin, autocommit=True) as observer, ExitStack() as stack:
+        processes = [stack.enter_context(client(test_services, tenant.id, "0.01", threads=25)) for _ in range(2)]
+        go(processes)
+        while any(process.poll() is None for process in processes):
+            passed += observer.execute(
+                'SELECT scope, spent + held FROM gateway_budget WHERE spent + held > "limit"'
+            ).fetchall()
+        got = sum(int(process.communicate()[0]) for process in processes)
+    assert not passed
+    with tenant_tx(tenant.id):
+        ledger = UsageEntry.objects.aggregate(total=Sum("cost"))["total"]
+        assert got == UsageEntry.objects.count()
+        assert Decimal("0.65") <= ledger <= Decimal(1)
+        for row in Budget.objects.all():
+            assert (row.held, row.spent) == (0, selectors.spent_in(row.id)), row.scope
+        assert {row.scope for row in Budget.objects.all()} == {"tenant", "assistant", "channel", "visitor"}
 
 
 @pytest.mark.django_db(transaction=True)

@@ -70,11 +70,13 @@ def compose(
     choice: ModelChoice,
     query: str | None = None,
     max_output_tokens: int,
+    context_percent: int = 100,
 ) -> Prompt:
     """Instructions, then history, then sources and the question, all within the model's window.
 
     Sources share their part of the window fairly, best first; the newest turns of the history fill what is
-    left. `query` is the question as it makes sense without the history. Raises `Invalid` when the question
+    left. `query` is the question as it makes sense without the history. `context_percent` of the usual room for
+    both is used. Raises `Invalid` when the question
     alone does not fit.
     """
     output = _output_tokens(choice, max_output_tokens)
@@ -82,11 +84,11 @@ def compose(
     room = choice.context_tokens - output - _cost(system) - _cost(question)
     if room < 0:
         raise Invalid("Your message is too long for the model of this assistant. Shorten it and send it again.")
-    shown = _fit(sources, question, budget=min(SOURCE_TOKENS, room))
+    shown = _fit(sources, question, budget=min(SOURCE_TOKENS * context_percent // 100, room))
     asked = _asked(question, shown)
     room -= count_tokens(asked) - count_tokens(question)
     messages = [ChatMessage("user", asked)]
-    messages = [*_recent(history, budget=min(HISTORY_TOKENS, room)), *messages]
+    messages = [*_recent(history, budget=min(HISTORY_TOKENS * context_percent // 100, room)), *messages]
     if system:
         messages.insert(0, ChatMessage("system", system))
     kept = tuple(source for source, _ in shown)

@@ -21,6 +21,7 @@ from apps.assistants.contracts import (
 )
 from apps.assistants.runtime.answer import Answer, PlainAnswer
 from apps.assistants.runtime.follow_up import search_query
+from apps.assistants.runtime.known_answers import known_answer
 from apps.assistants.runtime.prompt import Prompt, compose, grounding_of
 from apps.assistants.runtime.restated import RestatedAnswer, basis_of, compose_small
 from apps.assistants.runtime.rewriting import standalone_query
@@ -28,13 +29,14 @@ from apps.assistants.runtime.small_talk import small_talk_reply
 from apps.gateway.contracts import (
     CallFinished,
     CompletionEvent,
+    Grade,
     Hold,
     ModelChoice,
     ModelChosen,
     Purpose,
     ResolvedRoute,
 )
-from apps.gateway.services import completions
+from apps.gateway.services import completions, saving
 from apps.knowledge import selectors as knowledge
 from apps.knowledge.contracts import Audience
 from parley.db.threads import in_thread
@@ -43,6 +45,8 @@ from parley.llm import FinishReason, Usage, count_tokens
 log = structlog.get_logger(__name__)
 
 PASSAGES = 8
+# Said instead of an answer when a budget asks to decline before it is used up.
+SPARING_SENTENCE = "I have answered many questions lately and cannot take new ones for now. Please try again later."
 _NOTHING_USED = Usage(0, 0)
 
 
@@ -64,13 +68,19 @@ async def respond(
     only labels the calls. Close the generator when you stop early. Raises `Problem`s, each with a
     sentence for the reader.
     """
+    grade = hold.grade if hold is not None else Grade.FULL
+    route = saving.route_for(route, grade)
     small_talk = small_talk_reply(question, version)
     is_searched = bool(version.knowledge_base_ids) and not small_talk
-    if is_searched:
+    if is_searched and grade < Grade.REFUSE:
         query = await standalone_query(version=version, question=question, history=history, route=route)
     else:
         query = search_query(question, history)
     request = _Request(version, question, query, history, route, hold, purpose, conversation_id)
+    if not small_talk and (spared := await _spared_answer(version, query, grade)):
+        for event in _say_without_a_model(spared):
+            yield event
+        return
     sources = await _retrieve(version, query) if is_searched else []
     if sources and sources[0].is_curated:
         for event in _say(sources[0], request.query):
@@ -89,6 +99,20 @@ async def respond(
     async with aclosing(_stream(request, prompt)) as events:
         async for event in events:
             yield event
+
+
+async def _spared_answer(version: VersionSpec, query: str, grade: Grade) -> str | None:
+    """What is said while a budget asks for more than a cheaper and shorter call; None: ask a model after all."""
+    if grade < Grade.CACHED:
+        return None
+    known = await known_answer(version, query)
+    return known or (SPARING_SENTENCE if grade >= Grade.REFUSE else None)
+
+
+def _say_without_a_model(text: str) -> tuple[RespondEvent, ...]:
+    """A whole answer that costs nothing; the caller's hold is given back."""
+    finished = Finished(text, (), call_id=None, usage=_NOTHING_USED, reason="stop", choice=None)
+    return Retrieved((), None), TextDelta(text), finished
 
 
 def _say(curated: Source, query: str) -> tuple[RespondEvent, ...]:
@@ -114,6 +138,11 @@ class _Request:
     conversation_id: UUID | None
 
     @property
+    def grade(self) -> Grade:
+        """How far the tightest budget asks to save."""
+        return self.hold.grade if self.hold is not None else Grade.FULL
+
+    @property
     def is_answered_here(self) -> bool:
         """Whether a model of this machine answers: none of them can be trusted with more than the sources."""
         choice = self.route.preferred
@@ -122,7 +151,7 @@ class _Request:
     @property
     def max_output_tokens(self) -> int:
         """What the version wants and the budget allows."""
-        wanted = self.version.max_output_tokens
+        wanted = saving.shorter(self.version.max_output_tokens, self.grade)
         return wanted if self.hold is None else min(wanted, self.hold.max_output_tokens)
 
 
@@ -176,6 +205,7 @@ def _compose_for_writing(request: _Request, sources: Sequence[Source]) -> Prompt
         sources=sources,
         choice=request.route.preferred,
         max_output_tokens=request.max_output_tokens,
+        context_percent=saving.context_percent(request.grade),
     )
 
 

@@ -11,7 +11,7 @@ from apps.assistants.contracts import Turn, VersionSpec
 from apps.conversations import selectors
 from apps.conversations.models import Conversation, Generation
 from apps.gateway import selectors as gateway
-from apps.gateway.contracts import Asked, Hold, ResolvedRoute
+from apps.gateway.contracts import Asked, Hold, ResolvedRoute, Spender
 from parley.tenancy import require_tenant_id
 
 
@@ -29,6 +29,7 @@ class Job:
     history: tuple[Turn, ...]
     spec: VersionSpec
     route: ResolvedRoute
+    spender: Spender
     hold: Hold | None = None
     after: int = 0
 
@@ -47,6 +48,11 @@ def _spec_of_run(generation: Generation) -> VersionSpec:
     if number is None or (conversation.version is not None and conversation.version.number == number):
         return spec_of(conversation, generation.overrides)
     return _overridden(assistants.numbered_spec(conversation.assistant, number), generation.overrides)
+
+
+def spender_of(conversation: Conversation, spec: VersionSpec) -> Spender:
+    """Whose budgets the calls of this conversation count against."""
+    return Spender(spec.assistant_id, conversation.channel, conversation.visitor_id, conversation.id)
 
 
 def _overridden(spec: VersionSpec, overrides: dict[str, Any]) -> VersionSpec:
@@ -88,5 +94,6 @@ def job_of(generation: Generation, *, after: int) -> Job:
         history=history_of(generation),
         spec=spec,
         route=route_of(spec, generation.question.text, generation.conversation_id),
+        spender=spender_of(generation.conversation, spec),
         after=after,
     )

@@ -17,8 +17,8 @@ from apps.conversations.frames import clean
 from apps.conversations.models import Conversation, Generation, Message
 from apps.conversations.policies import require_may_write
 from apps.conversations.services import rows, runner
-from apps.conversations.services.jobs import Job, history_of, route_of, spec_of
-from apps.gateway.services import holds
+from apps.conversations.services.jobs import Job, history_of, route_of, spec_of, spender_of
+from apps.gateway.services import holds, saving
 from parley.db import uuid7
 from parley.errors import Conflict, Invalid, NotFound
 from parley.tenancy import require_tenant_id
@@ -149,8 +149,8 @@ def _begin(conversation: Conversation, question: Message, client_id: str, overri
         choice=route.preferred,
         input_tokens=most.input_tokens,
         max_output_tokens=most.max_output_tokens,
-        assistant_id=spec.assistant_id,
-        conversation_id=conversation.id,
+        spender=spender_of(conversation, spec),
+        cheaper=saving.cheaper_than_first(route.choices),
     )
     job = Job(
         tenant_id=require_tenant_id(),
@@ -163,6 +163,7 @@ def _begin(conversation: Conversation, question: Message, client_id: str, overri
         history=history,
         spec=spec,
         route=route,
+        spender=spender_of(conversation, spec),
         hold=hold,
     )
     if is_ours:

@@ -15,6 +15,7 @@ from apps.conversations import frames
 from apps.conversations.services import generations, sweeping
 from apps.conversations.services.jobs import Job
 from apps.conversations.services.runs import Run
+from apps.gateway.services.spending import spending_for
 from parley.db.threads import in_thread
 from parley.realtime import get_hub, shut_hub
 from parley.tenancy import use_tenant
@@ -49,7 +50,7 @@ class GenerationRunner:
 
     def start(self, job: Job) -> None:
         """Start a run. Its log is open when this returns."""
-        with use_tenant(job.tenant_id):
+        with use_tenant(job.tenant_id), spending_for(job.spender):
             run = Run(job, self._hub)
             self._runs[job.generation_id] = run
             task = asyncio.create_task(self._perform(run))

@@ -30,8 +30,9 @@ from apps.evaluations.scorers import ScorerFailed, get_scorer
 from apps.evaluations.services import experiments
 from apps.evaluations.services.judging import GatewayTools
 from apps.gateway import selectors as gateway
-from apps.gateway.contracts import Asked, ResolvedRoute
+from apps.gateway.contracts import Asked, ResolvedRoute, Spender
 from apps.gateway.services import holds
+from apps.gateway.services.spending import spending_for
 from apps.knowledge import selectors as knowledge
 from parley.db import in_thread
 from parley.errors import NotFound, Problem
@@ -83,7 +84,11 @@ def evaluate_case(*, planned_case_id: UUID) -> UUID | None:
     claim = _claim(planned_case_id)
     if claim is None:
         return None
-    with structlog.contextvars.bound_contextvars(planned_case_id=str(planned_case_id), attempt=claim.attempt):
+    spender = Spender(assistant_id=claim.version.assistant_id)
+    with (
+        structlog.contextvars.bound_contextvars(planned_case_id=str(planned_case_id), attempt=claim.attempt),
+        spending_for(spender),
+    ):
         asyncio.run(_work_under_lease(claim))
     return claim.experiment_id
 

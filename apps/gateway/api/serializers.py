@@ -8,8 +8,9 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.gateway import periods, selectors
-from apps.gateway.enums import ModelKind, ProviderKind, Purpose
-from apps.gateway.models import Budget, Model, Provider, UsageEntry
+from apps.gateway.contracts import Grade
+from apps.gateway.enums import BudgetPeriod, BudgetScope, ModelKind, ProviderKind, Purpose
+from apps.gateway.models import Budget, Model, Provider, SpendingLimit, UsageEntry
 
 _ADDABLE = (ProviderKind.OPENAI.value, ProviderKind.LITELLM.value)
 
@@ -77,6 +78,36 @@ class BudgetSerializer(serializers.Serializer[Any]):
     limit = serializers.DecimalField(max_digits=18, decimal_places=9, min_value=Decimal(0), allow_null=True)
 
 
+def _dollars(text: str) -> serializers.DecimalField:
+    return serializers.DecimalField(
+        max_digits=18, decimal_places=9, min_value=Decimal(0), required=False, allow_null=True, help_text=text
+    )
+
+
+def _percent(text: str) -> serializers.IntegerField:
+    return serializers.IntegerField(min_value=1, max_value=100, required=False, allow_null=True, help_text=text)
+
+
+class LimitChangeSerializer(serializers.Serializer[Any]):
+    """Amounts of a spending limit in US dollars, and from which percentage of it answers are made cheaper."""
+
+    limit = _dollars("Stops calls; null: nothing is stopped")
+    soft_limit = _dollars("Warns only; null: no warning line")
+    cheaper_at = _percent("From this percentage on the cheapest model of the route answers first")
+    shorter_at = _percent("From this percentage on prompts carry less history and fewer passages")
+    cached_at = _percent("From this percentage on an answer given before is preferred to a new one")
+    refuse_at = _percent("From this percentage on new questions are declined politely")
+
+
+class LimitSerializer(LimitChangeSerializer):
+    """A spending limit to add. Without assistant and channel it holds for each of them by itself."""
+
+    scope = serializers.ChoiceField(choices=BudgetScope.choices)
+    period = serializers.ChoiceField(choices=BudgetPeriod.choices)
+    assistant_id = serializers.UUIDField(required=False, allow_null=True)
+    channel = serializers.CharField(max_length=16, required=False, allow_blank=True)
+
+
 class UsageFilterSerializer(serializers.Serializer[Any]):
     """Which ledger lines to list."""
 
@@ -140,12 +171,15 @@ def model_body(model: Model) -> dict[str, Any]:
 
 
 def budget_body(budget: Budget) -> dict[str, Any]:
-    """One month's counters."""
-    period = periods.period_of(budget.period_start, budget.tenant.time_zone)
+    """One period's counters."""
+    read = periods.day_of if budget.period == BudgetPeriod.DAY else periods.period_of
+    period = read(budget.period_start, budget.tenant.time_zone)
     left = None if budget.limit is None else max(Decimal(0), budget.limit - budget.spent - budget.held)
     return {
         "id": str(budget.id),
         "scope": budget.scope,
+        "subject": budget.subject,
+        "period": budget.period,
         "period_start": period.starts_at,
         "resets_at": period.ends_at,
         "time_zone": budget.tenant.time_zone,
@@ -153,6 +187,24 @@ def budget_body(budget: Budget) -> dict[str, Any]:
         "spent": money(budget.spent),
         "held": money(budget.held),
         "available": money(left),
+    }
+
+
+def limit_body(limit: SpendingLimit) -> dict[str, Any]:
+    """A spending limit."""
+    return {
+        "id": str(limit.id),
+        "scope": limit.scope,
+        "period": limit.period,
+        "assistant_id": str(limit.assistant_id) if limit.assistant_id else None,
+        "channel": limit.channel,
+        "limit": money(limit.limit),
+        "soft_limit": money(limit.soft_limit),
+        "cheaper_at": limit.cheaper_at,
+        "shorter_at": limit.shorter_at,
+        "cached_at": limit.cached_at,
+        "refuse_at": limit.refuse_at,
+        "created_at": limit.created_at,
     }
 
 
@@ -167,7 +219,10 @@ def usage_body(entry: UsageEntry) -> dict[str, Any]:
         "model": entry.model_label,
         "provider_id": str(entry.provider_id) if entry.provider_id else None,
         "assistant_id": str(entry.assistant_id) if entry.assistant_id else None,
+        "channel": entry.channel,
+        "visitor_id": str(entry.visitor_id) if entry.visitor_id else None,
         "conversation_id": str(entry.conversation_id) if entry.conversation_id else None,
+        "grade": Grade(entry.grade).name.lower(),
         "input_tokens": entry.input_tokens,
         "cached_input_tokens": entry.cached_input_tokens,
         "output_tokens": entry.output_tokens,

@@ -16,5 +16,7 @@ urlpatterns = [
     path("routes/<uuid:route_id>/dry-run/", routes.RouteDryRun.as_view(), name="route_dry_run"),
     path("budgets/", views.BudgetList.as_view(), name="budget_list"),
     path("budgets/<uuid:budget_id>/", views.BudgetDetail.as_view(), name="budget_detail"),
+    path("spending-limits/", views.LimitList.as_view(), name="limit_list"),
+    path("spending-limits/<uuid:limit_id>/", views.LimitDetail.as_view(), name="limit_detail"),
     path("usage/", views.UsageList.as_view(), name="usage_list"),
 ]

@@ -102,7 +102,7 @@ class ModelDetail(TenantAPIView):
 
 
 class BudgetList(TenantAPIView):
-    """Each month's counters, the newest first."""
+    """The counters of each period, the newest first."""
 
     access = {"GET": "budgets.view"}
 
@@ -112,7 +112,7 @@ class BudgetList(TenantAPIView):
 
 
 class BudgetDetail(TenantAPIView):
-    """One month. PATCH sets the limit of the running month and of those that follow."""
+    """One row of counters. PATCH sets the tenant's own monthly limit; others are changed as spending limits."""
 
     access = {"GET": "budgets.view", "PATCH": "budgets.manage"}
 
@@ -125,6 +125,41 @@ class BudgetDetail(TenantAPIView):
         selectors.get_budget(budget_id)
         running = budgets.set_limit(limit=parse_body(serializers.BudgetSerializer, request)["limit"])
         return Response(serializers.budget_body(selectors.get_budget(running.id)))
+
+
+class LimitList(TenantAPIView):
+    """Spending limits: of everything, an assistant, a channel, a visitor; by day and by month."""
+
+    access = {"GET": "budgets.view", "POST": "budgets.manage"}
+
+    @extend_schema(responses=dict)
+    def get(self, request: Request) -> Response:
+        return paginate(request, selectors.list_limits(), serializers.limit_body)
+
+    @extend_schema(request=serializers.LimitSerializer, responses={201: dict})
+    def post(self, request: Request) -> Response:
+        limit = budgets.create_limit(**parse_body(serializers.LimitSerializer, request))
+        return Response(serializers.limit_body(limit), status=status.HTTP_201_CREATED)
+
+
+class LimitDetail(TenantAPIView):
+    """One spending limit."""
+
+    access = {"GET": "budgets.view", "PATCH": "budgets.manage", "DELETE": "budgets.manage"}
+
+    @extend_schema(responses=dict)
+    def get(self, request: Request, limit_id: UUID) -> Response:
+        return Response(serializers.limit_body(selectors.get_limit(limit_id)))
+
+    @extend_schema(request=serializers.LimitChangeSerializer, responses=dict)
+    def patch(self, request: Request, limit_id: UUID) -> Response:
+        changes = parse_body(serializers.LimitChangeSerializer, request, partial=True)
+        return Response(serializers.limit_body(budgets.update_limit(limit_id=limit_id, changes=changes)))
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, limit_id: UUID) -> Response:
+        budgets.delete_limit(limit_id=limit_id)
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class UsageList(TenantAPIView):

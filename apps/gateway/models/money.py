@@ -4,24 +4,74 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import ClassVar
+from uuid import UUID
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
 from apps.gateway.contracts import Price
-from apps.gateway.enums import BudgetScope, Confidence, EntryKind, HoldState, Purpose
+from apps.gateway.enums import BudgetPeriod, BudgetScope, Confidence, EntryKind, HoldState, Purpose
 from parley.db import MoneyField
 from parley.tenancy.constraints import PlatformAccess
 from parley.tenancy.models import TenantForeignKey, TenantOwned
 
 
-class Budget(TenantOwned):
-    """One month's counters of one scope. `period_start` is the month's first day in the tenant's time zone.
+class SpendingLimit(TenantOwned):
+    """How much may be spent: a rule for the counters of one scope. Without an assistant or channel: for each.
 
-    `spent` can pass `limit` only when a provider reports more than was reserved (B-02); `held` never does.
+    `limit` stops calls, `soft_limit` only warns. The percentages are of `limit`, or of `soft_limit` where there is
+    no other; from there on answers are made cheaper, one grade after the other.
+    """
+
+    scope = models.CharField(max_length=16, choices=BudgetScope)
+    period = models.CharField(max_length=8, choices=BudgetPeriod)
+    # The gateway lies below the assistants, so their ids are plain here.
+    assistant_id = models.UUIDField(null=True, blank=True)
+    channel = models.CharField(max_length=16, blank=True)
+    limit = MoneyField(null=True, blank=True)
+    soft_limit = MoneyField(null=True, blank=True)
+    cheaper_at = models.PositiveSmallIntegerField(null=True, blank=True)
+    shorter_at = models.PositiveSmallIntegerField(null=True, blank=True)
+    cached_at = models.PositiveSmallIntegerField(null=True, blank=True)
+    refuse_at = models.PositiveSmallIntegerField(null=True, blank=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "scope", "period", "assistant_id", "channel"],
+                name="gateway_spendinglimit_once",
+                nulls_distinct=False,
+            ),
+            models.CheckConstraint(
+                name="gateway_spendinglimit_amounts",
+                condition=(Q(limit=None) | Q(limit__gte=0)) & (Q(soft_limit=None) | Q(soft_limit__gte=0)),
+            ),
+            models.CheckConstraint(
+                name="gateway_spendinglimit_percent",
+                condition=(Q(cheaper_at=None) | Q(cheaper_at__range=(1, 100)))
+                & (Q(shorter_at=None) | Q(shorter_at__range=(1, 100)))
+                & (Q(cached_at=None) | Q(cached_at__range=(1, 100)))
+                & (Q(refuse_at=None) | Q(refuse_at__range=(1, 100))),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{BudgetScope(self.scope).label} limit by {self.period}"
+
+
+class Budget(TenantOwned):
+    """The counters of one scope in one period. `period_start` is its first day in the tenant's time zone.
+
+    `subject` says whose within the scope: an assistant, a channel of one, a visitor; empty for the tenant. `limit`
+    is what the last reservation was measured against. `spent` can pass it only when a provider reports more than
+    was reserved (B-02); `held` never does.
     """
 
     scope = models.CharField(max_length=16, choices=BudgetScope, default=BudgetScope.TENANT)
+    subject = models.CharField(max_length=80, blank=True)
+    period = models.CharField(max_length=8, choices=BudgetPeriod, default=BudgetPeriod.MONTH)
     period_start = models.DateField()
     limit = MoneyField(null=True, blank=True)
     spent = MoneyField(default=Decimal(0))
@@ -30,7 +80,9 @@ class Budget(TenantOwned):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["tenant", "scope", "period_start"], name="gateway_budget_period"),
+            models.UniqueConstraint(
+                fields=["tenant", "scope", "subject", "period", "period_start"], name="gateway_budget_period"
+            ),
             models.CheckConstraint(name="gateway_budget_counters", condition=Q(spent__gte=0) & Q(held__gte=0)),
             models.CheckConstraint(name="gateway_budget_limit", condition=Q(limit=None) | Q(limit__gte=0)),
         ]
@@ -48,7 +100,9 @@ class Hold(TenantOwned):
     platform_access: ClassVar[PlatformAccess] = "read"
 
     call_id = models.UUIDField()
+    # The tenant's month; `budget_ids` names all counters in the order of their locks where there are more.
     budget = TenantForeignKey(Budget, on_delete=models.PROTECT, related_name="holds")
+    budget_ids = ArrayField(models.UUIDField(), null=True)
     purpose = models.CharField(max_length=16, choices=Purpose)
     state = models.CharField(max_length=16, choices=HoldState, default=HoldState.HELD)
     amount = MoneyField()
@@ -61,7 +115,10 @@ class Hold(TenantOwned):
     output_price = MoneyField()
     cached_input_price = MoneyField(null=True)
     assistant_id = models.UUIDField(null=True)
+    channel = models.CharField(max_length=16, blank=True)
+    visitor_id = models.UUIDField(null=True)
     conversation_id = models.UUIDField(null=True)
+    grade = models.PositiveSmallIntegerField(default=0)
     expires_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True)
 
@@ -79,6 +136,11 @@ class Hold(TenantOwned):
         """The price at the time of the reservation; later changes do not reach a call under way."""
         return Price(self.input_price, self.output_price, self.cached_input_price)
 
+    @property
+    def counter_ids(self) -> list[UUID]:
+        """All counters that this reservation moves, in the order in which they are locked."""
+        return self.budget_ids or [self.budget_id]
+
 
 class UsageEntry(TenantOwned):
     """One line of the ledger. The application can add lines and read them, never change or remove one."""
@@ -88,12 +150,16 @@ class UsageEntry(TenantOwned):
     call_id = models.UUIDField()
     kind = models.CharField(max_length=16, choices=EntryKind, default=EntryKind.CHARGE)
     budget = TenantForeignKey(Budget, on_delete=models.PROTECT, related_name="entries")
+    budget_ids = ArrayField(models.UUIDField(), null=True)
     purpose = models.CharField(max_length=16, choices=Purpose)
     model_id = models.UUIDField()
     model_label = models.CharField(max_length=120)
     provider_id = models.UUIDField(null=True)
     assistant_id = models.UUIDField(null=True)
+    channel = models.CharField(max_length=16, blank=True)
+    visitor_id = models.UUIDField(null=True)
     conversation_id = models.UUIDField(null=True)
+    grade = models.PositiveSmallIntegerField(default=0)
     # Signed: a correction carries the difference to what was charged before.
     input_tokens = models.IntegerField()
     cached_input_tokens = models.IntegerField(default=0)

@@ -1,24 +1,24 @@
 """Reserve, then settle: money is set aside before a call and moved to the ledger after it (safety.md §4).
 
-PostgreSQL keeps the limit: reserving is one conditional UPDATE of the month's counters, so no number of
-processes can pass it together. All functions run inside the caller's `tenant_tx`.
+PostgreSQL keeps the limits: reserving is one conditional statement over all counters of a call (`taking`), so no
+number of processes can pass one together. All functions run inside the caller's `tenant_tx`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
 import structlog
 from django.db import connection
-from django.db.models import F
 from django.db.models.functions import Now
 
 from apps.gateway import contracts, pricing, selectors
 from apps.gateway.enums import Confidence, EntryKind, HoldState
-from apps.gateway.models import Budget, Hold, UsageEntry
-from apps.gateway.services import budgets
+from apps.gateway.models import Hold, UsageEntry
+from apps.gateway.services import counters, spending, taking
 from parley.db.inserts import insert_parts
 from parley.errors import Invalid, NotFound, OverBudget
 from parley.llm import Usage, count_tokens
@@ -27,9 +27,6 @@ log = structlog.get_logger(__name__)
 
 # Longer than the longest call (300 s, tried on several models) and its wait in a queue.
 LIFETIME = timedelta(minutes=15)
-# A shorter answer helps nobody: below this the call is refused instead of shortened.
-MIN_USEFUL_OUTPUT = 128
-
 _OPEN = (HoldState.HELD, HoldState.EXPIRED)
 
 
@@ -42,25 +39,56 @@ def reserve(
     max_output_tokens: int,
     assistant_id: UUID | None = None,
     conversation_id: UUID | None = None,
+    spender: contracts.Spender | None = None,
+    cheaper: Sequence[contracts.ModelChoice] = (),
     at: datetime | None = None,
 ) -> contracts.Hold:
     """Set aside the most that a call can cost; every call has a new `call_id` and a hold of its own.
 
-    When the whole answer does not fit into the budget, the hold carries a lower `max_output_tokens`. The
-    counters' row stays locked until the caller's transaction ends: call this last. `at` decides the month
-    (default: the database's clock, which all processes share).
+    It is set aside in every budget that the call counts against, or in none. `spender` says which those are; by
+    default the one that the surrounding work was started for, with what is given here. When the whole answer does
+    not fit, the hold carries a lower `max_output_tokens`; when not even that fits and a budget asks to save, it is
+    made for the first of `cheaper` that fits, and its grade says so. The counters stay locked until the caller's
+    transaction ends: call this last. `at` decides day and month (default: the database's clock, which all
+    processes share).
 
     Raises `OverBudget` with scope and reset time, `Invalid` when the model's price is unknown.
     """
+    who = spender or spending.current_spender(assistant_id=assistant_id, conversation_id=conversation_id)
+    month = counters.open_month(at=at)
+    moved = month.counters_of(who)
+    saves = any(counter.limit is not None and counter.limit.cheaper_at is not None for counter in moved)
+    refusal: OverBudget | None = None
+    least = contracts.Grade.FULL
+    for candidate in (choice, *(cheaper if saves else ())):
+        hold = _new_hold(call_id, purpose, candidate, input_tokens=input_tokens, month=month, spender=who)
+        try:
+            taking.take(hold, month, moved, min(max_output_tokens, candidate.max_output_tokens), least=least)
+        except OverBudget as problem:
+            refusal = refusal or problem
+            least = contracts.Grade.CHEAPER
+        else:
+            return selectors.hold_contract(hold)
+    assert refusal is not None
+    raise refusal
+
+
+def _new_hold(
+    call_id: UUID,
+    purpose: contracts.Purpose,
+    choice: contracts.ModelChoice,
+    *,
+    input_tokens: int,
+    month: counters.OpenMonth,
+    spender: contracts.Spender,
+) -> Hold:
     price = choice.price
     if price is None:
         raise Invalid(
             f"The price of {choice.label} is unknown, so its cost cannot be limited. "
             "Enter its price under Models, or choose another model."
         )
-    month = budgets.open_month(at=at)
-    output_tokens = min(max_output_tokens, choice.max_output_tokens)
-    hold = Hold(
+    return Hold(
         call_id=call_id,
         budget=month.row,
         purpose=purpose,
@@ -71,15 +99,12 @@ def reserve(
         input_price=price.input_per_million,
         output_price=price.output_per_million,
         cached_input_price=price.cached_input_per_million,
-        assistant_id=assistant_id,
-        conversation_id=conversation_id,
+        assistant_id=spender.assistant_id,
+        channel=spender.channel,
+        visitor_id=spender.visitor_id,
+        conversation_id=spender.conversation_id,
         expires_at=month.now + LIFETIME,
     )
-    if not _take(hold, output_tokens):
-        output_tokens = _shorten(month, price, input_tokens=input_tokens, wanted=output_tokens)
-        if not _take(hold, output_tokens):
-            raise _over_budget(month)
-    return selectors.hold_contract(hold)
 
 
 def settle(*, call_id: UUID, usage: Usage, confidence: contracts.Confidence = "exact") -> Decimal:
@@ -122,8 +147,9 @@ def release(*, call_id: UUID) -> None:
     hold = _lock(call_id)
     if hold.state != HoldState.HELD:
         return
-    _close(hold, HoldState.RELEASED)
-    _move(hold.budget_id, held=-hold.amount)
+    Hold.objects.filter(id=hold.id).update(state=HoldState.RELEASED, closed_at=Now())
+    if hold.amount:
+        taking.give_back(hold)
 
 
 def expire(*, call_id: UUID) -> bool:
@@ -139,47 +165,6 @@ def expire(*, call_id: UUID) -> bool:
     _charge(hold, usage, Confidence.ESTIMATED, state=HoldState.EXPIRED, cost=hold.amount)
     log.warning("hold.expired", call_id=str(call_id), amount=str(hold.amount))
     return True
-
-
-def _take(hold: Hold, output_tokens: int) -> bool:
-    """Set the worst case of so many output tokens aside and store the hold, or do nothing when it does not fit."""
-    hold.max_output_tokens = output_tokens
-    hold.amount = pricing.worst_case(hold.price, input_tokens=hold.input_tokens, max_output_tokens=output_tokens)
-    if not hold.amount:
-        # Free models work without any budget left, and do not queue for its row.
-        hold.save(force_insert=True)
-        return True
-    columns, placeholders, values = insert_parts(hold)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "WITH taken AS (UPDATE gateway_budget SET held = held + %s WHERE tenant_id = %s AND id = %s "  # noqa: S608 - names of columns only
-            'AND ("limit" IS NULL OR "limit" >= spent + held + %s) RETURNING id) '
-            f"INSERT INTO gateway_hold ({columns}) SELECT {placeholders} FROM taken",
-            [hold.amount, hold.tenant_id, hold.budget_id, hold.amount, *values],
-        )
-        return bool(cursor.rowcount)
-
-
-def _shorten(month: budgets.OpenMonth, price: contracts.Price, *, input_tokens: int, wanted: int) -> int:
-    """The output tokens that still fit. Locks the counters, so that what fits now still fits afterwards."""
-    row = Budget.objects.select_for_update().get(id=month.row.id)
-    available = (row.limit or Decimal(0)) - row.spent - row.held
-    tokens = pricing.affordable_output(price, input_tokens=input_tokens, available=available)
-    if tokens < min(MIN_USEFUL_OUTPUT, wanted) or not wanted:
-        raise _over_budget(month)
-    return min(tokens, wanted)
-
-
-def _over_budget(month: budgets.OpenMonth) -> OverBudget:
-    resets_at = month.period.ends_at
-    local = resets_at.astimezone(month.zone)
-    return OverBudget(
-        f"The budget for {month.period.starts_on:%B} does not allow another call. It starts again on "
-        f"{local.day} {local:%B %Y} at {local:%H:%M} ({month.zone.key}). "
-        "An owner or admin can raise the limit under Budgets.",
-        scope=month.row.scope,
-        resets_at=resets_at.isoformat().replace("+00:00", "Z"),
-    )
 
 
 def _lock(call_id: UUID) -> Hold:
@@ -231,12 +216,16 @@ def _book(
         call_id=hold.call_id,
         kind=kind,
         budget_id=hold.budget_id,
+        budget_ids=hold.budget_ids,
         purpose=hold.purpose,
         model_id=hold.model_id,
         model_label=hold.model_label,
         provider_id=hold.provider_id,
         assistant_id=hold.assistant_id,
+        channel=hold.channel,
+        visitor_id=hold.visitor_id,
         conversation_id=hold.conversation_id,
+        grade=hold.grade,
         input_tokens=usage.input_tokens,
         cached_input_tokens=usage.cached_input_tokens,
         output_tokens=usage.output_tokens,
@@ -245,22 +234,13 @@ def _book(
         confidence=label,
     )
     columns, placeholders, values = insert_parts(entry)
-    # A free call does not queue for the counters' row.
-    budget_id = hold.budget_id if held or cost else None
+    # A free call does not queue for the counters.
+    moved = hold.counter_ids if held or cost else []
     with connection.cursor() as cursor:
         cursor.execute(
             "WITH closed AS (UPDATE gateway_hold SET state = %s, closed_at = statement_timestamp() "  # noqa: S608 - names of columns only
-            "WHERE tenant_id = %s AND id = %s), moved AS (UPDATE gateway_budget SET held = held + %s, "
-            "spent = spent + %s WHERE tenant_id = %s AND id = %s::uuid) "
+            f"WHERE tenant_id = %s AND id = %s), {taking.LOCKED}, moved AS (UPDATE gateway_budget AS b "
+            "SET held = b.held + %s, spent = b.spent + %s FROM locked WHERE b.id = locked.id) "
             f"INSERT INTO gateway_usageentry ({columns}) VALUES ({placeholders})",
-            [state, hold.tenant_id, hold.id, held, cost, hold.tenant_id, budget_id, *values],
+            [state, hold.tenant_id, hold.id, *taking.locked(moved), held, cost, *values],
         )
-
-
-def _close(hold: Hold, state: HoldState) -> None:
-    Hold.objects.filter(id=hold.id).update(state=state, closed_at=Now())
-
-
-def _move(budget_id: UUID, *, held: Decimal) -> None:
-    if held:
-        Budget.objects.filter(id=budget_id).update(held=F("held") + held)

@@ -18,10 +18,12 @@ from django.utils.http import urlencode
 
 from apps.gateway import periods, selectors
 from apps.gateway.contracts import BudgetStatus, UsageLine
-from apps.gateway.enums import Purpose
+from apps.gateway.enums import BudgetPeriod, BudgetScope, Purpose
 from apps.gateway.models import UsageEntry
 from apps.gateway.services import budgets
+from apps.gateway.services.names import assistant_names
 from apps.gateway.ui.forms import LimitForm
+from apps.gateway.ui.limits import describe
 from parley.errors import Problem
 from parley.web.access import TenantRequest, tenant_page
 from parley.web.forms import add_problem
@@ -105,6 +107,7 @@ def _page(request: TenantRequest, status: BudgetStatus, form: LimitForm) -> dict
         "status": status,
         "tone": _tone(status),
         "limit_form": form,
+        "limits": _limits(),
         "chosen": chosen,
         "spans": _span_links(request, chosen),
         "purposes": Purpose.choices,
@@ -121,6 +124,22 @@ def _page(request: TenantRequest, status: BudgetStatus, form: LimitForm) -> dict
 def _limit_form(status: BudgetStatus) -> LimitForm:
     limit = "" if status.limit is None else format(status.limit.normalize(), "f")
     return LimitForm(initial={"limit": limit})
+
+
+def _limits() -> list[dict[str, Any]]:
+    """The limits beside the tenant's own month, which has a card of its own."""
+    assistants = dict(assistant_names())
+    shown = []
+    for use in selectors.list_limit_use():
+        limit = use.limit
+        if (limit.scope, limit.period) == (BudgetScope.TENANT, BudgetPeriod.MONTH):
+            continue
+        ceiling = limit.limit if limit.limit is not None else limit.soft_limit
+        full = use.used is not None and ceiling is not None and use.used >= ceiling
+        near = use.used is not None and ceiling is not None and use.used >= ceiling * _WARN_AT
+        tone = "bad" if full else "warn" if near else ""
+        shown.append({"use": use, "title": describe(limit, assistants), "ceiling": ceiling, "tone": tone})
+    return shown
 
 
 def _tone(status: BudgetStatus) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from django import forms
 
-from apps.gateway.enums import ModelKind
+from apps.gateway.enums import BudgetPeriod, BudgetScope, ModelKind
 
 _PRICE: dict[str, Any] = {"max_digits": 18, "decimal_places": 9, "min_value": 0, "required": False}
 _NUMBER = {"inputmode": "decimal", "autocomplete": "off"}
@@ -131,3 +133,64 @@ class LimitForm(forms.Form):
         widget=forms.TextInput(attrs={**_NUMBER, "placeholder": "No limit"}),
         help_text="Left empty, spending is counted and not limited.",
     )
+
+
+def _amount(label: str, text: str) -> forms.DecimalField:
+    widget = forms.TextInput(attrs={**_NUMBER, "placeholder": "None"})
+    return forms.DecimalField(
+        label=label, max_digits=18, decimal_places=9, min_value=0, required=False, widget=widget, help_text=text
+    )
+
+
+def _percent(label: str, text: str) -> forms.IntegerField:
+    return forms.IntegerField(
+        label=label,
+        min_value=1,
+        max_value=100,
+        required=False,
+        widget=forms.NumberInput(attrs={"inputmode": "numeric", "placeholder": "Never"}),
+        help_text=text,
+    )
+
+
+class SpendingLimitForm(forms.Form):
+    """A limit for everything, an assistant, a channel or a visitor."""
+
+    scope = forms.ChoiceField(label="Limits the spending of", choices=())
+    assistant_id = forms.TypedChoiceField(label="Assistant", required=False, coerce=UUID, empty_value=None, choices=())
+    channel = forms.ChoiceField(label="Channel", required=False, choices=())
+    period = forms.ChoiceField(label="In a", choices=BudgetPeriod.choices)
+    limit = _amount("Limit in US dollars", "Calls that do not fit are refused until the period is over.")
+    soft_limit = _amount("Warning line in US dollars", "Warns and stops nothing.")
+    cheaper_at = _percent("Cheaper model from", "Percent of the limit. The cheapest model of the route answers first.")
+    shorter_at = _percent("Shorter prompts from", "Percent. Less history and fewer passages are sent.")
+    cached_at = _percent("Known answers from", "Percent. An answer given before is preferred to a new one.")
+    refuse_at = _percent("Polite refusal from", "Percent. New questions are declined in a friendly sentence.")
+
+    def __init__(
+        self,
+        *args: Any,
+        assistants: Sequence[tuple[str, str]] = (),
+        channels: Sequence[tuple[str, str]] = (),
+        is_new: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        if not is_new:
+            for name in ("scope", "assistant_id", "channel", "period"):
+                del self.fields[name]
+            return
+        for name, choices in (
+            ("scope", _SCOPES),
+            ("assistant_id", [("", "Each assistant"), *assistants]),
+            ("channel", [("", "Each channel"), *channels]),
+        ):
+            self.fields[name].choices = choices  # type: ignore[attr-defined]  # all three are choice fields
+
+
+_SCOPES = [
+    (BudgetScope.TENANT.value, "Everything together"),
+    (BudgetScope.ASSISTANT.value, "An assistant"),
+    (BudgetScope.CHANNEL.value, "A channel of an assistant"),
+    (BudgetScope.VISITOR.value, "A visitor"),
+]

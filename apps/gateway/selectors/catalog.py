@@ -1,4 +1,4 @@
-"""Reads: which model a call may go to, and what has been spent."""
+"""Reads: which model a call may go to."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import BooleanField, Case, Count, F, Q, QuerySet, Sum, When
-from django.db.models.functions import Now, TruncDate
+from django.db.models import BooleanField, Case, Count, Q, QuerySet, When
 from django.utils import timezone
 
 from apps.gateway import contracts, periods, prices
 from apps.gateway.enums import ModelKind, PriceOrigin, ProviderKind, RoutePurpose
-from apps.gateway.models import Budget, Hold, Model, Provider, Route, RouteChoice, UsageEntry
+from apps.gateway.models import Model, Provider, Route, RouteChoice
 from apps.gateway.routing.chain import order_choices
 from apps.gateway.routing.decide import Decision, decide
 from apps.gateway.routing.difficulty import difficulty
@@ -25,7 +24,7 @@ from apps.gateway.routing.language import language_of
 from apps.gateway.routing.likeness import likeness
 from apps.gateway.routing.rule_reading import read_policy, read_rules
 from apps.gateway.routing.rules import BudgetLeft, Instruments, Language, Rule, Time
-from apps.tenants import selectors as tenants
+from apps.gateway.selectors.money import BudgetClock, budget_clock
 from parley.db import uuid7
 from parley.db.recent import Recent
 from parley.errors import Invalid, NotFound
@@ -392,138 +391,3 @@ def _target(model: Model) -> ModelTarget:
         base_url=provider.base_url or None,
         api_key=key,
     )
-
-
-# -- budgets and usage ----------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class BudgetClock:
-    """What decides the running month: the database's clock, the tenant's time zone, the newest counters."""
-
-    now: datetime
-    time_zone: str
-    newest: Budget | None
-
-
-def budget_clock() -> BudgetClock:
-    """One query when the tenant has counters already, two on its very first call."""
-    newest = Budget.objects.select_related("tenant").annotate(database_now=Now()).order_by("-period_start").first()
-    if newest is None:
-        zone = tenants.get_tenant(require_tenant_id()).time_zone
-        return BudgetClock(timezone.now(), zone, None)
-    now: datetime = newest.database_now
-    return BudgetClock(now, newest.tenant.time_zone, newest)
-
-
-def budget_status() -> contracts.BudgetStatus:
-    """The running month as people see it. Reads only: a month nobody has spent in shows zeros."""
-    clock = budget_clock()
-    newest = clock.newest
-    period = periods.period_at(clock.now, clock.time_zone)
-    is_current = newest is not None and newest.period_start >= period.starts_on
-    if newest is not None and is_current:
-        period = periods.period_of(newest.period_start, clock.time_zone)
-    return contracts.BudgetStatus(
-        budget_id=newest.id if newest is not None and is_current else None,
-        scope="tenant",
-        period_start=period.starts_at,
-        resets_at=period.ends_at,
-        timezone=clock.time_zone,
-        limit=newest.limit if newest is not None else None,
-        spent=newest.spent if newest is not None and is_current else Decimal(0),
-        held=newest.held if newest is not None and is_current else Decimal(0),
-    )
-
-
-def list_budgets() -> QuerySet[Budget]:
-    """Each month's counters, the newest first."""
-    return Budget.objects.select_related("tenant").order_by("-period_start")
-
-
-def get_budget(budget_id: UUID) -> Budget:
-    """One month's counters. Raises `NotFound`."""
-    budget = Budget.objects.select_related("tenant").filter(id=budget_id).first()
-    if budget is None:
-        raise NotFound("There is no such budget.")
-    return budget
-
-
-def list_usage(
-    *,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    purpose: str | None = None,
-    model_id: UUID | None = None,
-) -> QuerySet[UsageEntry]:
-    """Ledger lines; `since` is inclusive, `until` exclusive. Unordered: the caller orders or aggregates."""
-    entries = UsageEntry.objects.all()
-    if since is not None:
-        entries = entries.filter(created_at__gte=since)
-    if until is not None:
-        entries = entries.filter(created_at__lt=until)
-    if purpose is not None:
-        entries = entries.filter(purpose=purpose)
-    if model_id is not None:
-        entries = entries.filter(model_id=model_id)
-    return entries
-
-
-def summarise_usage(entries: QuerySet[UsageEntry], *, time_zone: str) -> list[contracts.UsageLine]:
-    """Spending by local day, model and purpose, the newest day first, then the dearest line."""
-    rows = (
-        entries.annotate(day=TruncDate("created_at", tzinfo=periods.zone_of(time_zone)))
-        .values("day", "model_label", "purpose")
-        .annotate(
-            calls=Count("call_id", distinct=True),
-            tokens_in=Sum("input_tokens"),
-            tokens_out=Sum("output_tokens"),
-            total=Sum("cost"),
-        )
-        .order_by("-day", F("total").desc(), "model_label")
-    )
-    return [
-        contracts.UsageLine(
-            day=row["day"],
-            model=row["model_label"],
-            purpose=row["purpose"],
-            calls=row["calls"],
-            input_tokens=row["tokens_in"],
-            output_tokens=row["tokens_out"],
-            cost=row["total"],
-        )
-        for row in rows
-    ]
-
-
-def cost_of_call(call_id: UUID) -> Decimal | None:
-    """US dollars that a call was charged, corrections included; None while it is not settled."""
-    total: Decimal | None = UsageEntry.objects.filter(call_id=call_id).aggregate(total=Sum("cost"))["total"]
-    return total
-
-
-def spent_in(budget_id: UUID) -> Decimal:
-    """The ledger's own sum for one month's counters: what `spent` must equal (B-03)."""
-    total: Decimal | None = UsageEntry.objects.filter(budget_id=budget_id).aggregate(total=Sum("cost"))["total"]
-    return total or Decimal(0)
-
-
-# -- holds ----------------------------------------------------------------------
-
-
-def hold_contract(hold: Hold) -> contracts.Hold:
-    """A hold as the rest of the house sees it."""
-    return contracts.Hold(
-        id=hold.id,
-        call_id=hold.call_id,
-        model_id=hold.model_id,
-        amount=hold.amount,
-        max_output_tokens=hold.max_output_tokens,
-        expires_at=hold.expires_at,
-    )
-
-
-def find_hold(call_id: UUID) -> contracts.Hold | None:
-    """The open hold of a call that was accepted earlier; None when it is closed or unknown."""
-    hold = Hold.objects.filter(call_id=call_id, state="held").first()
-    return hold_contract(hold) if hold is not None else None
