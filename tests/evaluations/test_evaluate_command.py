@@ -90,7 +90,7 @@ def test_a_version_that_is_not_worse_ends_with_0() -> None:
         (["--tenant", "nobody"], "no tenant 'nobody'"),
         (["--dataset", "nothing"], "no data set named 'nothing'"),
         (["--assistant", "nobody"], "no such assistant"),
-        (["--version", "newest"], "must be"),
+        (["--version", "newest"], "has the label 'newest'"),
         ([], "no cases yet"),
     ],
 )

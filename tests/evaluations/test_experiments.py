@@ -161,7 +161,7 @@ class TestPlan:
             assert selectors.get_version(assistant="guide").number == 1
             assert selectors.get_version(assistant="guide", version="1").number == 1
             assert selectors.get_version(assistant="guide", version="draft").number is None
-            with pytest.raises(Invalid):
+            with pytest.raises(NotFound, match="label 'newest'"):
                 selectors.get_version(assistant="guide", version="newest")
 
 
