@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from apps.assistants.contracts import VersionSpec
+from apps.assistants.contracts import PinnedBlock, Variable, VersionSpec
 from apps.assistants.word_diff import DiffPart, diff_words
 
 Names = Mapping[UUID, str]
@@ -71,13 +71,32 @@ def _route(value: UUID | None, names: Names) -> str:
     return names.get(value, "A deleted route") if value else "The tenant's own"
 
 
+def _declared(variable: Variable) -> str:
+    words = [f"{{{{ {variable.name} }}}}: {variable.type}"]
+    if variable.choices:
+        words.append(f"({', '.join(variable.choices)})")
+    words.append("constant" if variable.source == "constant" else f"from {variable.source}")
+    if variable.default is not None:
+        words.append(f"default “{variable.default}”")
+    return " ".join(words)
+
+
+def _pinned(block: PinnedBlock) -> str:
+    return f"{block.name}, version {block.number}:\n{block.text}"
+
+
 def _temperature(value: float | None, names: Names) -> str:
     return "The model's default" if value is None else f"{value:g}"
 
 
 _SETTINGS: dict[str, _Setting] = {
     "name": _Setting("Name"),
+    "role": _Setting("Role", is_text=True),
+    "tone": _Setting("Tone", is_text=True),
     "instructions": _Setting("Instructions", is_text=True),
+    "rules": _Setting("Rules", lambda value, names: "\n".join(value), is_text=True),
+    "variables": _Setting("Variables", lambda value, names: "\n".join(map(_declared, value)), is_text=True),
+    "blocks": _Setting("Prompt blocks", lambda value, names: "\n\n".join(map(_pinned, value)), is_text=True),
     "model_id": _Setting("Model", _model),
     "route_id": _Setting("Route", _route),
     "knowledge_base_ids": _Setting("Knowledge bases", _named("A deleted knowledge base"), is_set=True),

@@ -1,7 +1,7 @@
 """What other apps may hold of an assistant: frozen values, no tables, no framework."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, NamedTuple, Self
 from uuid import UUID
 
@@ -13,12 +13,16 @@ __all__ = [
     "Estimate",
     "Finished",
     "ModelChosen",
+    "PinnedBlock",
     "PublicAssistant",
     "RespondEvent",
     "Retrieved",
     "Source",
     "TextDelta",
     "Turn",
+    "Variable",
+    "VariableSource",
+    "VariableType",
     "VersionSpec",
 ]
 
@@ -28,6 +32,45 @@ class Turn:
     """One earlier message of a conversation, oldest first in any sequence of turns."""
 
     role: Literal["user", "assistant"]
+    text: str
+
+
+VariableType = Literal["text", "number", "boolean", "choice"]
+VariableSource = Literal["visitor", "page", "api", "constant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A declared variable of a prompt: `{{ name }}`.
+
+    `source` says who may give its value: the visitor's browser (`visitor`, `page`), a program with a key (`api`), or
+    nobody (`constant`: the default is the value). None as default stands for "unknown". `choices` are the words that
+    a `choice` may be.
+    """
+
+    name: str
+    type: VariableType = "text"
+    source: VariableSource = "api"
+    default: str | None = None
+    choices: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-safe form."""
+        return {**asdict(self), "choices": list(self.choices)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `as_dict`."""
+        return cls(**{**data, "choices": tuple(data.get("choices", ()))})
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedBlock:
+    """The version of a prompt block that a prompt uses, with its text: `{{> slug }}`."""
+
+    slug: str
+    name: str
+    number: int
     text: str
 
 
@@ -59,6 +102,14 @@ class VersionSpec:
     # Whether its model may be asked to say a follow-up question so that it makes sense alone.
     rewrites_follow_ups: bool = False
     route_id: UUID | None = None
+    # Parts of the prompt beside the instructions; all of them are templates.
+    role: str = ""
+    tone: str = ""
+    rules: tuple[str, ...] = ()
+    variables: tuple[Variable, ...] = ()
+    blocks: tuple[PinnedBlock, ...] = ()
+    # What one conversation knows of the variables, by source. Never part of a stored state.
+    given: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-safe form, so that a run can freeze the exact state it was planned with (also a draft's)."""
@@ -69,6 +120,10 @@ class VersionSpec:
         data["suggested_questions"] = list(self.suggested_questions)
         data["snapshot_ids"] = [str(snapshot) for snapshot in self.snapshot_ids]
         data["access_tags"] = list(self.access_tags)
+        data["rules"] = list(self.rules)
+        data["variables"] = [variable.as_dict() for variable in self.variables]
+        data["blocks"] = [asdict(block) for block in self.blocks]
+        del data["given"]
         return data
 
     @classmethod
@@ -81,6 +136,9 @@ class VersionSpec:
         values["suggested_questions"] = tuple(values.get("suggested_questions", ()))
         values["snapshot_ids"] = tuple(UUID(snapshot) for snapshot in values.get("snapshot_ids", ()))
         values["access_tags"] = tuple(values.get("access_tags", ()))
+        values["rules"] = tuple(values.get("rules", ()))
+        values["variables"] = tuple(Variable.from_dict(one) for one in values.get("variables", ()))
+        values["blocks"] = tuple(PinnedBlock(**one) for one in values.get("blocks", ()))
         return cls(**values)
 
 

@@ -1,5 +1,6 @@
 """Reads about assistants."""
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
@@ -7,9 +8,17 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.assistants.comparison import FieldChange, changed_fields, compare
-from apps.assistants.contracts import PublicAssistant, VersionSpec
+from apps.assistants.contracts import PinnedBlock, PublicAssistant, Variable, VersionSpec
 from apps.assistants.enums import MoveState
-from apps.assistants.models import Assistant, AssistantVersion, LabelMove, ScheduledMove, VersionLabel
+from apps.assistants.models import (
+    Assistant,
+    AssistantVersion,
+    LabelMove,
+    PromptBlock,
+    PromptBlockVersion,
+    ScheduledMove,
+    VersionLabel,
+)
 from apps.assistants.policies import PRODUCTION, STANDING_LABELS, require_may_answer
 from apps.assistants.rollout import is_chosen
 from apps.gateway import selectors as gateway
@@ -255,6 +264,53 @@ def names_in_specs() -> dict[UUID, str]:
     return {**dict(models), **dict(routes), **dict(bases), **dict(knowledge.list_snapshot_choices())}
 
 
+def list_blocks() -> QuerySet[PromptBlock]:
+    """Prompt blocks of the ambient tenant by name."""
+    blocks: QuerySet[PromptBlock] = PromptBlock.objects.filter(deleted_at=None)
+    return blocks.order_by("name", "id")
+
+
+def get_block(ref: UUID | str) -> PromptBlock:
+    """A prompt block by id or slug. Raises `NotFound`."""
+    block: PromptBlock | None = list_blocks().filter(**_by_ref(ref)).first()
+    if block is None:
+        raise NotFound("There is no such prompt block.")
+    return block
+
+
+def list_block_versions(block: PromptBlock) -> QuerySet[PromptBlockVersion]:
+    """Versions of a block, newest first."""
+    versions: QuerySet[PromptBlockVersion] = PromptBlockVersion.objects.filter(block=block)
+    return versions.order_by("-number")
+
+
+def newest_blocks(slugs: Iterable[str]) -> dict[str, PinnedBlock]:
+    """The newest version of each of these blocks that exists, by slug. One query, none for no slugs."""
+    wanted = list(slugs)
+    if not wanted:
+        return {}
+    rows = PromptBlockVersion.objects.filter(block__slug__in=wanted, block__deleted_at=None).select_related("block")
+    rows = rows.order_by("block_id", "-number").distinct("block_id")
+    return {row.block.slug: PinnedBlock(row.block.slug, row.block.name, row.number, row.text) for row in rows}
+
+
+def outdated_blocks(assistant: Assistant) -> list[tuple[PinnedBlock, int]]:
+    """Blocks of which the draft uses an older version, each with the newest number."""
+    pinned = draft_spec(assistant).blocks
+    newest = newest_blocks(block.slug for block in pinned)
+    return [
+        (block, newest[block.slug].number)
+        for block in pinned
+        if block.slug in newest and newest[block.slug].number > block.number
+    ]
+
+
+def list_users_of_block(block: PromptBlock) -> QuerySet[Assistant]:
+    """Assistants whose drafts use a block, by name."""
+    users: QuerySet[Assistant] = Assistant.objects.filter(deleted_at=None, blocks__contains=[{"slug": block.slug}])
+    return users.order_by("name", "id")
+
+
 def draft_spec(assistant: Assistant) -> VersionSpec:
     """The draft of a loaded assistant."""
     return VersionSpec(
@@ -264,6 +320,11 @@ def draft_spec(assistant: Assistant) -> VersionSpec:
         number=None,
         name=assistant.name,
         instructions=assistant.instructions,
+        role=assistant.role,
+        tone=assistant.tone,
+        rules=tuple(assistant.rules),
+        variables=tuple(Variable.from_dict(one) for one in assistant.variables),
+        blocks=tuple(PinnedBlock(**one) for one in assistant.blocks),
         model_id=assistant.model_id,
         # Sorted here and not by the database, so that a prefetched list costs no query.
         knowledge_base_ids=tuple(

@@ -20,6 +20,8 @@ class Conversation(TenantOwned):
     version = TenantForeignKey("assistants.AssistantVersion", on_delete=models.PROTECT, null=True, related_name="+")
     # The label it began with, and moves on with where the assistant's conversations follow.
     label = models.CharField(max_length=40, default="production")
+    # What it knows of the prompt's variables, by source.
+    given = models.JSONField(default=dict)
     channel = models.CharField(max_length=16, choices=Channel)
     title = models.CharField(max_length=120, blank=True)
     user = models.ForeignKey("tenants.User", on_delete=models.SET_NULL, null=True, related_name="+")

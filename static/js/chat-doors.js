@@ -92,7 +92,7 @@ export class VisitorDoor {
     return this.token;
   }
 
-  send = async (fields) => (await this.post(this.chat.dataset.sendUrl, { ...Object.fromEntries(fields), channel: this.chat.dataset.channel })).json();
+  send = async (fields) => (await this.post(this.chat.dataset.sendUrl, { ...Object.fromEntries(fields), channel: this.chat.dataset.channel, ...this.chat.parleyAround })).json();
   regenerate = async (id, clientId) => (await this.post(`${this.chat.dataset.messageUrl}${id}/regenerate/`, { client_id: clientId })).json();
   rate = async (id, form) =>
     (await this.post(`${this.chat.dataset.messageUrl}${id}/rate/`, { value: form.get("value"), reasons: form.getAll("reasons"), comment: form.get("comment") })).text();

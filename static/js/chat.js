@@ -309,6 +309,7 @@ function bindWidget(root) {
     if (event.source !== window.parent || !origins.includes(event.origin)) return;
     if (event.data?.source !== "parley" || event.data.type !== "opened") return;
     parent = event.origin;
+    root.parleyAround = { page: event.data.page, visitor: event.data.visitor };
     root.querySelector("[data-text-field]")?.focus();
   });
 }

@@ -47,7 +47,14 @@
 
   let frame = null;
   let isLoaded = false;
-  const tell = (type) => isLoaded && frame.contentWindow.postMessage({ source: "parley", type }, host);
+  // What prompts may name: the page, and what the website says of its visitor (data-visitor-plan="team").
+  const around = () => ({
+    page: { url: location.href, title: document.title, language: document.documentElement.lang || navigator.language },
+    visitor: Object.fromEntries(
+      [...script.attributes].filter(({ name }) => name.startsWith("data-visitor-")).map(({ name, value }) => [name.slice(13).replaceAll("-", "_"), value]),
+    ),
+  });
+  const tell = (type) => isLoaded && frame.contentWindow.postMessage({ source: "parley", type, ...around() }, host);
 
   function open() {
     if (!frame) {

@@ -20,6 +20,7 @@ TARGETS = {
     "api_key_id": "tenants.ApiKey",
     "assistant_id": "assistants.Assistant",
     "base_id": "knowledge.KnowledgeBase",
+    "block_id": "assistants.PromptBlock",
     "budget_id": "gateway.Budget",
     "case_id": "evaluations.Case",
     "chunk_id": "knowledge.Chunk",

@@ -262,3 +262,69 @@ def test_a_version_is_saved_without_being_shown(owner: Pages, guide: Assistant, 
     assert "Version 3" in page
     assert "Publish version 3" in page
     assert "Version 2 is live" in page
+
+
+def test_variables_and_structured_fields_are_saved_from_the_form(owner: Pages, guide: Assistant, tenant_a: Any) -> None:
+    rows = {
+        "variables-TOTAL_FORMS": "2",
+        "variables-INITIAL_FORMS": "0",
+        "variables-0-name": "plan",
+        "variables-0-type": "choice",
+        "variables-0-source": "visitor",
+        "variables-0-default": "free",
+        "variables-0-choices": "free, team",
+    }
+    form = {**FORM, "instructions": "For {{ plan }}.", "role": "A guide.", "tone": "Warm", "rules": "One.\nTwo."}
+    refused = owner.post(f"{guide.id}/edit/", form)
+    assert refused.status_code == 422
+    assert "is not declared" in refused.content.decode()
+    wrong = owner.post(f"{guide.id}/edit/", {**form, **rows, "variables-0-default": "gold"})
+    assert wrong.status_code == 422
+    assert "is not one of the choices" in wrong.content.decode()
+    assert owner.post(f"{guide.id}/edit/", {**form, **rows}).status_code == 302
+    with tenant_tx(tenant_a.tenant.id):
+        spec = selectors.get_draft_spec(guide.id)
+    assert (spec.role, spec.tone, spec.rules) == ("A guide.", "Warm", ("One.", "Two."))
+    assert (spec.variables[0].name, spec.variables[0].choices) == ("plan", ("free", "team"))
+    assert 'value="plan"' in words(owner.get(f"{guide.id}/edit/"))
+    # A form without rows leaves the variables as they are.
+    assert owner.post(f"{guide.id}/edit/", form).status_code == 302
+    with tenant_tx(tenant_a.tenant.id):
+        assert selectors.get_draft_spec(guide.id).variables == spec.variables
+
+
+def test_blocks_are_made_changed_used_and_renewed(owner: Pages, guide: Assistant, viewer: Pages) -> None:
+    home = owner.root.replace("assistants/", "prompt-blocks/")
+    browser = owner.client
+    assert "No prompt blocks yet" in words(browser.get(home))
+    assert browser.post(f"{home}new/", {"name": "Sign", "text": "{{ open"}).status_code == 422
+    assert browser.post(f"{home}new/", {"name": "Sign", "text": "Sign as Ada."}).status_code == 302
+    assert browser.post(f"{home}new/", {"name": "Sign", "text": "Again."}).status_code == 422
+    assert owner.post(f"{guide.id}/edit/", {**FORM, "instructions": "Help. {{> sign }}"}).status_code == 302
+    assert browser.post(f"{home}sign/", {"text": "Sign as Bo.", "note": "New"}).status_code == 302
+    page = words(browser.get(f"{home}sign/"))
+    assert "Sign as Ada." in page
+    assert "Guide" in page
+    assert "Use version 2" in words(owner.get(f"{guide.id}/edit/"))
+    assert viewer.client.post(f"{home}sign/", {"text": "x"}).status_code == 403
+    assert owner.post(f"{guide.id}/blocks/renew/", {"slug": "sign"}).status_code == 302
+    assert "Use version 2" not in words(owner.get(f"{guide.id}/edit/"))
+    browser.post(f"{home}sign/delete/")
+    assert "is used by Guide" in words(browser.get(f"{home}sign/"))
+    assert "sign" in words(browser.get(home))
+
+
+def test_the_exact_prompt_is_shown(owner: Pages, guide: Assistant, tenant_a: Any) -> None:
+    with tenant_tx(tenant_a.tenant.id):
+        assistants.update_draft(
+            assistant_id=guide.id,
+            instructions="Help <b>{{ who }}</b>.",
+            variables=[{"name": "who", "source": "visitor"}],
+            knowledge_base_ids=[],
+        )
+    assert "The exact prompt" in words(owner.get(f"{guide.id}/prompt/"))
+    page = words(owner.get(f"{guide.id}/prompt/?question=How+do+I+pay&v.who=Ada"))
+    assert "Help &lt;b&gt;«who»&lt;/b&gt;." in page
+    assert "«who» = &quot;Ada&quot;" in page
+    assert "Nothing was sent" in page
+    assert "«who»" not in words(owner.get(f"{guide.id}/prompt/?question=How+do+I+pay&version=1"))

@@ -8,11 +8,14 @@ from uuid import UUID
 
 import pytest
 
+from apps.assistants.contracts import VersionSpec
+from apps.assistants.runtime.templates import instructions_of, values_of
 from apps.assistants.services import assistants, labels, rollouts, versions
 from apps.conversations.enums import Channel, GenerationStatus
 from apps.conversations.models import Conversation, Generation
 from apps.conversations.services import conversations, messages
-from apps.conversations.services.jobs import job_of
+from apps.conversations.services.given import FROM_BROWSERS, FROM_PROGRAMS, Given, read_given
+from apps.conversations.services.jobs import job_of, spec_of
 from parley.db import in_thread
 from parley.errors import NotFound
 from parley.llm.fake import Script
@@ -137,3 +140,59 @@ def test_the_json_shows_which_version_answers(chat: Chat) -> None:
     assert [one["version"] for one in answers] == [None, 1]
     with tenant_tx(chat.tenant_id):
         assert Conversation.objects.get(id=chat.conversation_id).version.number == 1
+
+
+def test_values_reach_the_prompt_from_who_may_give_them(chat: Chat) -> None:
+    """L-01: a browser cannot give what a prompt expects from a program."""
+    variables = [{"name": "plan", "source": "api", "default": "free"}, {"name": "city", "source": "page"}]
+    with tenant_tx(chat.tenant_id):
+        assistants.update_draft(
+            assistant_id=chat.assistant_id, instructions="For {{ plan }} in {{ city }}.", variables=variables
+        )
+        versions.publish(assistant_id=chat.assistant_id)
+        browser = read_given({"variables": {"plan": "team"}, "page": {"city": "Bern"}}, sources=FROM_BROWSERS)
+        program = read_given({"variables": {"plan": "team"}, "page": {"city": ["x"]}}, sources=FROM_PROGRAMS)
+    assert (browser, program) == ({"page": {"city": "Bern"}}, {"api": {"plan": "team"}})
+
+    def begun(given: Given) -> UUID:
+        with tenant_tx(chat.tenant_id):
+            started = conversations.start_conversation(
+                actor=chat.actor, assistant=chat.assistant_id, channel=Channel.API, given=given
+            )
+            return started.id
+
+    by_browser, by_program = ask(chat, begun(browser), "a"), ask(chat, begun(program), "b")
+    with tenant_tx(chat.tenant_id):
+        system = [compose_system(job_of(run, after=0).spec) for run in (by_browser, by_program)]
+    assert [one.splitlines()[-2:] for one in system] == [
+        ['«plan» = "free"', '«city» = "Bern"'],
+        ['«plan» = "team"', "«city» = unknown"],
+    ]
+
+
+def test_a_program_sends_values_and_its_own_braces_stay_braces(chat: Chat) -> None:
+    from apps.conversations.openai.requests import read_request
+
+    body = {
+        "model": "guide",
+        "messages": [{"role": "system", "content": "Say {{ brand }}."}, {"role": "user", "content": "Hi"}],
+        "variables": {"plan": "team"},
+    }
+    completion = read_request(json.dumps(body).encode())
+    with tenant_tx(chat.tenant_id):
+        assistants.update_draft(
+            assistant_id=chat.assistant_id,
+            instructions="{{ brand }} for {{ plan }}.",
+            variables=[{"name": "brand", "source": "constant", "default": "Acme"}, {"name": "plan"}],
+        )
+        versions.publish(assistant_id=chat.assistant_id)
+        started = conversations.start_conversation(
+            actor=chat.actor, assistant=chat.assistant_id, channel=Channel.OPENAI
+        )
+        spec = spec_of(started, {**completion.overrides, "given": completion.given})
+    assert compose_system(spec).startswith("Acme for «plan».\n\nSay {{ brand }}.\n\nValues")
+    assert compose_system(spec).endswith('«plan» = "team"')
+
+
+def compose_system(spec: VersionSpec) -> str:
+    return "\n\n".join([instructions_of(spec), values_of(spec)])

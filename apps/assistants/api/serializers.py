@@ -1,13 +1,13 @@
 """What the API accepts and shows of assistants."""
 
-from typing import Any
+from typing import Any, get_args
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.assistants.comparison import FieldChange
-from apps.assistants.contracts import VersionSpec
+from apps.assistants.contracts import VariableSource, VariableType, VersionSpec
 from apps.assistants.models import Assistant, AssistantVersion, LabelMove, ScheduledMove
 from apps.assistants.selectors import LabelState, draft_spec, unpublished_changes, version_spec
 from apps.knowledge.contracts import MAX_ASKED_TAGS
@@ -18,11 +18,31 @@ class DocumentFilterField(serializers.JSONField):
     """A filter as an object; the service reads it."""
 
 
+class VariableSerializer(serializers.Serializer[Any]):
+    """A declared variable of a prompt."""
+
+    name = serializers.CharField(max_length=40)
+    type = serializers.ChoiceField(choices=get_args(VariableType), required=False, default="text")
+    source = serializers.ChoiceField(  # type: ignore[assignment] # a field's name, as the API has it
+        choices=get_args(VariableSource), required=False, default="api"
+    )
+    default = serializers.CharField(max_length=2_000, required=False, allow_null=True, allow_blank=True)
+    choices = serializers.ListField(child=serializers.CharField(max_length=100), required=False, max_length=50)
+
+
 class DraftSerializer(serializers.Serializer[Any]):
     """The settings of a draft; all optional, what is left out stays."""
 
     name = serializers.CharField(max_length=100, required=False)
     instructions = serializers.CharField(max_length=20_000, required=False, trim_whitespace=False)
+    role = serializers.CharField(max_length=1000, required=False, allow_blank=True)
+    tone = serializers.CharField(max_length=300, required=False, allow_blank=True)
+    rules = serializers.ListField(child=serializers.CharField(max_length=500), required=False, max_length=30)
+    variables = VariableSerializer(
+        many=True,
+        required=False,
+        help_text="Variables that the prompt names as {{ name }}; the list replaces the one before",
+    )
     knowledge_base_ids = serializers.ListField(child=serializers.UUIDField(), required=False, max_length=50)
     snapshot_ids = serializers.ListField(
         child=serializers.UUIDField(),
@@ -231,7 +251,12 @@ def version_body(version: AssistantVersion, assistant: Assistant) -> dict[str, A
 def _settings(spec: VersionSpec) -> dict[str, Any]:
     return {
         "name": spec.name,
+        "role": spec.role,
+        "tone": spec.tone,
         "instructions": spec.instructions,
+        "rules": list(spec.rules),
+        "variables": [variable.as_dict() for variable in spec.variables],
+        "blocks": [{"slug": block.slug, "number": block.number} for block in spec.blocks],
         "model": str(spec.model_id) if spec.model_id else None,
         "route": str(spec.route_id) if spec.route_id else None,
         "knowledge_base_ids": [str(base) for base in spec.knowledge_base_ids],

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.assistants.api import releases, views
+from apps.assistants.api import prompts, releases, views
 
 app_name = "assistants_api"
 urlpatterns = [
@@ -24,4 +24,8 @@ urlpatterns = [
         releases.ScheduledMoveDetail.as_view(),
         name="scheduled_move_detail",
     ),
+    path("assistants/<str:ref>/preview/", prompts.Preview.as_view(), name="prompt_preview"),
+    path("assistants/<str:ref>/blocks/", prompts.RenewBlocks.as_view(), name="block_renew"),
+    path("prompt-blocks/", prompts.BlockList.as_view(), name="block_list"),
+    path("prompt-blocks/<uuid:block_id>/", prompts.BlockDetail.as_view(), name="block_detail"),
 ]

@@ -7,6 +7,7 @@ from apps.assistants.models.assistants import (
     AssistantKnowledgeBase,
     new_public_id,
 )
+from apps.assistants.models.blocks import PromptBlock, PromptBlockVersion
 from apps.assistants.models.labels import LABEL_LENGTH, LabelMove, ScheduledMove, VersionLabel
 from apps.assistants.models.versions import AssistantVersion
 
@@ -18,6 +19,8 @@ __all__ = [
     "AssistantKnowledgeBase",
     "AssistantVersion",
     "LabelMove",
+    "PromptBlock",
+    "PromptBlockVersion",
     "ScheduledMove",
     "VersionLabel",
     "new_public_id",

@@ -39,6 +39,12 @@ class Assistant(TenantOwned):
     is_paused = models.BooleanField(default=False)
 
     instructions = models.TextField()
+    role = models.CharField(max_length=1000, blank=True)
+    tone = models.CharField(max_length=300, blank=True)
+    rules = ArrayField(models.CharField(max_length=500), default=list, blank=True)
+    # `contracts.Variable`s and, for each block that the prompt names, the `contracts.PinnedBlock` it uses.
+    variables = models.JSONField(default=list, blank=True)
+    blocks = models.JSONField(default=list, blank=True, editable=False)
     # A model or a route, or neither: then the organisation's route answers.
     model = TenantForeignKey("gateway.Model", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     route = TenantForeignKey("gateway.Route", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from apps.assistants.contracts import Estimate, Source, Turn, VersionSpec
 from apps.assistants.runtime.citations import strip_markers
 from apps.assistants.runtime.selection import share_budget, shorten
+from apps.assistants.runtime.templates import instructions_of, values_of
 from apps.gateway.contracts import ModelChoice
 from parley.errors import Invalid
 from parley.llm import ChatMessage, Grounding, GroundingSource, count_tokens
@@ -129,7 +130,7 @@ def _output_tokens(choice: ModelChoice, wanted: int) -> int:
 
 def _system(version: VersionSpec, *, has_sources: bool) -> str:
     rules = _RULES.format(refusal=version.refusal) if has_sources else ""
-    return "\n\n".join(part for part in (version.instructions.strip(), rules) if part)
+    return "\n\n".join(part for part in (instructions_of(version), rules, values_of(version)) if part)
 
 
 def _fit(sources: Sequence[Source], question: str, *, budget: int) -> list[tuple[Source, str]]:

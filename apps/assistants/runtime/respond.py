@@ -105,7 +105,8 @@ async def _spared_answer(version: VersionSpec, query: str, grade: Grade) -> str 
     """What is said while a budget asks for more than a cheaper and shorter call; None: ask a model after all."""
     if grade < Grade.CACHED:
         return None
-    known = await known_answer(version, query)
+    # What was said to one conversation's values may not be said to another's.
+    known = None if version.given else await known_answer(version, query)
     return known or (SPARING_SENTENCE if grade >= Grade.REFUSE else None)
 
 
@@ -113,6 +114,22 @@ def _say_without_a_model(text: str) -> tuple[RespondEvent, ...]:
     """A whole answer that costs nothing; the caller's hold is given back."""
     finished = Finished(text, (), call_id=None, usage=_NOTHING_USED, reason="stop", choice=None)
     return Retrieved((), None), TextDelta(text), finished
+
+
+async def rehearse(*, version: VersionSpec, question: str, route: ResolvedRoute) -> Prompt | None:
+    """The prompt that a first question would send; None when it would be answered without a model.
+
+    Searches as `respond` does and calls no chat model. Raises what `respond` raises before its first words.
+    """
+    small_talk = small_talk_reply(question, version)
+    request = _Request(version, question, question, (), route, None, "chat", None)
+    is_searched = bool(version.knowledge_base_ids) and not small_talk
+    sources = await _retrieve(version, question) if is_searched else []
+    if sources and sources[0].is_curated:
+        return None
+    if small_talk:
+        return None if request.is_answered_here else _compose_for_writing(request, sources)
+    return await _compose(request, sources)
 
 
 def _say(curated: Source, query: str) -> tuple[RespondEvent, ...]:

@@ -9,9 +9,11 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.text import slugify
 
+from apps.assistants.contracts import Variable
 from apps.assistants.models import Assistant, AssistantKnowledgeBase
 from apps.assistants.selectors import draft_spec
 from apps.assistants.services.origins import clean_origins
+from apps.assistants.services.prompts import PROMPT_FIELDS, pin_blocks, problems_of_prompt, read_variables
 from apps.assistants.services.rows import lock_assistant
 from apps.gateway import selectors as gateway
 from apps.knowledge import selectors as knowledge
@@ -23,6 +25,7 @@ _SLUG_LENGTH = 60
 _SLUG_ATTEMPTS = 100
 _MOST_QUESTIONS = 6
 _LONGEST_INSTRUCTIONS = 20_000
+_NOT_VALID = "Some settings of the assistant are not valid."
 
 
 class DraftFields(TypedDict, total=False):
@@ -30,6 +33,10 @@ class DraftFields(TypedDict, total=False):
 
     name: str
     instructions: str
+    role: str
+    tone: str
+    rules: Sequence[str]
+    variables: Sequence[Variable | Mapping[str, Any]]
     model_id: UUID | None
     knowledge_base_ids: Sequence[UUID]
     temperature: float | None
@@ -81,7 +88,12 @@ def update_draft(*, assistant_id: UUID, revision: int | None = None, **changes: 
         )
     before = draft_spec(assistant).as_dict()
     bases = _apply(assistant, changes)
-    _validate(assistant, is_new_model="model_id" in changes, is_new_route="route_id" in changes)
+    _validate(
+        assistant,
+        is_new_model="model_id" in changes,
+        is_new_route="route_id" in changes,
+        is_new_prompt=not changes.keys().isdisjoint((*PROMPT_FIELDS, "variables")),
+    )
     if bases is not None:
         _link(assistant, bases)
     after = draft_spec(assistant).as_dict()
@@ -94,6 +106,28 @@ def update_draft(*, assistant_id: UUID, revision: int | None = None, **changes: 
             target=assistant,
             before={name: before[name] for name in changed},
             after={name: after[name] for name in changed},
+        )
+    return assistant
+
+
+@transaction.atomic
+def use_newest_blocks(*, assistant_id: UUID, slugs: Sequence[str]) -> Assistant:
+    """Let the draft use the newest version of these blocks. Raises `NotFound`, `Invalid` when one does not fit.
+
+    Audited as `assistant.draft_updated`. Repeating it changes nothing.
+    """
+    assistant = lock_assistant(assistant_id)
+    before = assistant.blocks
+    pin_blocks(assistant, renew=slugs)
+    _validate(assistant, is_new_model=False, is_new_route=False)
+    if before != assistant.blocks:
+        assistant.draft_revision += 1
+        assistant.save()
+        audit.record(
+            action="assistant.draft_updated",
+            target=assistant,
+            before={"blocks": {block["slug"]: block["number"] for block in before}},
+            after={"blocks": {block["slug"]: block["number"] for block in assistant.blocks}},
         )
     return assistant
 
@@ -143,19 +177,32 @@ def delete_assistant(*, assistant_id: UUID) -> None:
 
 def _apply(assistant: Assistant, fields: DraftFields) -> list[UUID] | None:
     """Put the values on the row; returns the knowledge bases to link, None when they stay."""
-    values: dict[str, Any] = dict(fields)
+    values = _cleaned(fields)
     bases = values.pop("knowledge_base_ids", None)
-    for name in ("name", "instructions", "refusal", "opening_message"):
-        if isinstance(values.get(name), str):
-            values[name] = values[name].strip()
-    if "suggested_questions" in values:
-        values["suggested_questions"] = [q.strip() for q in values["suggested_questions"] if q.strip()]
-    if "snapshot_ids" in values:
-        values["snapshot_ids"] = list(dict.fromkeys(values["snapshot_ids"]))
     if "access_tags" in values or "metadata_filter" in values:
         asked = (values.get(name, getattr(assistant, name)) for name in ("access_tags", "metadata_filter"))
         audience = checked_audience(*asked, filter_field="metadata_filter")
         values |= {"access_tags": list(audience.access_tags), "metadata_filter": audience.metadata_filter}
+    for name, value in values.items():
+        setattr(assistant, name, value)
+    if not values.keys().isdisjoint(PROMPT_FIELDS):
+        pin_blocks(assistant)
+    return None if bases is None else list(dict.fromkeys(bases))
+
+
+def _cleaned(fields: DraftFields) -> dict[str, Any]:
+    """The values without the space around words; variables as the row holds them. Raises `Invalid`."""
+    values: dict[str, Any] = dict(fields)
+    for name in ("name", "instructions", "role", "tone", "refusal", "opening_message"):
+        if isinstance(values.get(name), str):
+            values[name] = values[name].strip()
+    for name in ("suggested_questions", "rules"):
+        if name in values:
+            values[name] = [" ".join(line.split()) for line in values[name] if line.strip()]
+    if "variables" in values:
+        values["variables"] = _declared(values["variables"])
+    if "snapshot_ids" in values:
+        values["snapshot_ids"] = list(dict.fromkeys(values["snapshot_ids"]))
     if values.get("refusal") == "":
         values["refusal"] = Assistant._meta.get_field("refusal").get_default()
     # One of the two answers: naming one lets go of the other.
@@ -163,12 +210,19 @@ def _apply(assistant: Assistant, fields: DraftFields) -> list[UUID] | None:
         values["model_id"] = None
     elif values.get("model_id"):
         values["route_id"] = None
-    for name, value in values.items():
-        setattr(assistant, name, value)
-    return None if bases is None else list(dict.fromkeys(bases))
+    return values
 
 
-def _validate(assistant: Assistant, *, is_new_model: bool = True, is_new_route: bool = True) -> None:
+def _declared(rows: Sequence[Variable | Mapping[str, Any]]) -> list[dict[str, Any]]:
+    variables, problems = read_variables(rows)
+    if problems:
+        raise Invalid(_NOT_VALID, errors={"variables": problems})
+    return [variable.as_dict() for variable in variables]
+
+
+def _validate(
+    assistant: Assistant, *, is_new_model: bool = True, is_new_route: bool = True, is_new_prompt: bool = True
+) -> None:
     errors: dict[str, list[str]] = {}
     try:
         assistant.clean_fields(exclude=["tenant", "model", "route", "published_version", "rollout_version"])
@@ -178,6 +232,9 @@ def _validate(assistant: Assistant, *, is_new_model: bool = True, is_new_route: 
         errors["instructions"] = [f"Keep the instructions under {_LONGEST_INSTRUCTIONS:,} characters."]
     if len(assistant.suggested_questions) > _MOST_QUESTIONS:
         errors["suggested_questions"] = [f"Offer at most {_MOST_QUESTIONS} questions."]
+    # A prompt from before there were templates must not stop people from saving other settings.
+    if is_new_prompt:
+        errors = problems_of_prompt(assistant) | errors
     # A model that was switched off later must not stop people from saving other settings.
     if is_new_model and assistant.model_id and not _is_chat_model(assistant.model_id):
         errors["model"] = ["There is no such chat model. Choose one from the list of models."]
@@ -186,7 +243,7 @@ def _validate(assistant: Assistant, *, is_new_model: bool = True, is_new_route: 
     if problem := _problem_of_snapshots(assistant.snapshot_ids):
         errors["snapshot_ids"] = [problem]
     if errors:
-        raise Invalid("Some settings of the assistant are not valid.", errors=errors)
+        raise Invalid(_NOT_VALID, errors=errors)
 
 
 def _problem_of_snapshots(snapshot_ids: Sequence[UUID]) -> str:
@@ -209,7 +266,7 @@ def _link(assistant: Assistant, knowledge_base_ids: Sequence[UUID]) -> None:
     known = set(knowledge.list_knowledge_bases().filter(id__in=knowledge_base_ids).values_list("id", flat=True))
     if unknown := [str(base) for base in knowledge_base_ids if base not in known]:
         sentence = f"There is no knowledge base {unknown[0]}."
-        raise Invalid("Some settings of the assistant are not valid.", errors={"knowledge_base_ids": [sentence]})
+        raise Invalid(_NOT_VALID, errors={"knowledge_base_ids": [sentence]})
     links = AssistantKnowledgeBase.objects.filter(assistant=assistant)
     links.exclude(knowledge_base_id__in=knowledge_base_ids).delete()
     linked = set(links.values_list("knowledge_base_id", flat=True))

@@ -102,18 +102,23 @@ def comparison(assistant: Assistant, first: str | None, second: str | None) -> d
     live = assistant.published_version
     first = first or (str(live.number) if live else DRAFT)
     second = second or DRAFT
-    numbers = list(selectors.list_versions(assistant).values_list("number", flat=True))
-    labels = [label.name for label in selectors.list_labels(assistant) if label.version is not None]
     return {
         "first": first,
         "second": second,
-        "choices": [
-            (DRAFT, "Draft"),
-            *((str(number), f"Version {number}") for number in numbers),
-            *((name, f"Label {name}") for name in labels),
-        ],
+        "choices": states_to_choose(assistant),
         "differences": selectors.compare_states(assistant, first, second),
     }
+
+
+def states_to_choose(assistant: Assistant) -> list[tuple[str, str]]:
+    """The draft, every version and every label, as choices of a form."""
+    numbers = list(selectors.list_versions(assistant).values_list("number", flat=True))
+    labels = [label.name for label in selectors.list_labels(assistant) if label.version is not None]
+    return [
+        (DRAFT, "Draft"),
+        *((str(number), f"Version {number}") for number in numbers),
+        *((name, f"Label {name}") for name in labels),
+    ]
 
 
 def sharing(assistant: Assistant) -> dict[str, Any]:
@@ -148,6 +153,7 @@ def _tabs(request: TenantRequest, assistant: Assistant, current: str) -> list[di
     if request.actor.can("assistants.edit"):
         names.append(("edit", "Edit and try", "assistant_edit"))
     names += [
+        ("prompt", "Prompt", "prompt_preview"),
         ("versions", "Versions", "version_list"),
         ("release", "Release", "release"),
         ("share", "Widget", "assistant_share"),

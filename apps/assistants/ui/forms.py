@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django import forms
 
-from apps.assistants.contracts import VersionSpec
+from apps.assistants.contracts import Variable, VersionSpec
 from apps.assistants.models import HOTTEST, LONGEST_ANSWER, Assistant
 from apps.assistants.services.assistants import DraftFields, SharingFields
 from parley.web.forms import JsonObjectField, NamesField
@@ -25,7 +25,24 @@ class DraftForm(forms.Form):
     instructions = forms.CharField(
         max_length=20_000,
         widget=forms.Textarea(attrs={"rows": 10, "class": "prompt-text", "spellcheck": "true"}),
-        help_text="How to behave, for whom, in which tone. Facts belong into a knowledge base.",
+        help_text="How to behave and for whom. Facts belong into a knowledge base. {{ name }} stands for a variable, "
+        "{{> short-name }} for a prompt block.",
+    )
+    role = forms.CharField(
+        max_length=1000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2, "placeholder": "You are the first contact of Acme's customers."}),
+        help_text="Who it is. Read before the instructions.",
+    )
+    tone = forms.CharField(
+        max_length=300,
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "Warm, brief, no jargon"}),
+    )
+    rules = forms.CharField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="One per line. Read last, as a list.",
     )
     knowledge_base_ids = forms.TypedMultipleChoiceField(
         label="Knowledge bases", coerce=UUID, required=False, widget=forms.CheckboxSelectMultiple
@@ -118,20 +135,27 @@ class DraftForm(forms.Form):
         by_name.append(("Models", list(models)))
         model.choices = by_name  # type: ignore[attr-defined] # as above
 
+    # What the service said about the variables, which have rows of their own.
+    variable_problems: Sequence[str] = ()
+
     def preselect_the_only_base(self) -> None:
         """Who has one knowledge base wants answers from it."""
         choices = self.fields["knowledge_base_ids"].choices  # type: ignore[attr-defined] # as above
         if len(choices) == 1:
             self.initial["knowledge_base_ids"] = [choices[0][0]]
 
-    def draft_fields(self) -> DraftFields:
+    def draft_fields(self, variables: Sequence[Variable | dict[str, Any]]) -> DraftFields:
         """The validated values as the services take them."""
         data = self.cleaned_data
         named = data["model_id"]
         is_route = any(named == known for known, _ in self._routes)
         return DraftFields(
+            variables=variables,
             name=data["name"],
             instructions=data["instructions"],
+            role=data["role"],
+            tone=data["tone"],
+            rules=_lines(data["rules"]),
             knowledge_base_ids=data["knowledge_base_ids"],
             snapshot_ids=data["snapshot_ids"],
             access_tags=data["access_tags"],
@@ -150,7 +174,47 @@ class DraftForm(forms.Form):
         """Put a service's sentences beside their fields."""
         for name, sentences in errors.items():
             field = {"model": "model_id", "route": "model_id"}.get(name, name)
+            if name == "variables":
+                self.variable_problems = sentences
+                self.add_error(None, "Some variables are not right: see below.")
+                continue
             self.add_error(field if field in self.fields else None, sentences)
+
+
+_SOURCES = [
+    ("api", "Your program (API)"),
+    ("visitor", "The visitor"),
+    ("page", "The page"),
+    ("constant", "Constant"),
+]
+_TYPES = [("text", "Text"), ("number", "Number"), ("boolean", "Yes or no"), ("choice", "Choice")]
+
+
+class VariableForm(forms.Form):
+    """One declared variable; a row without a name is none."""
+
+    name = forms.CharField(max_length=40, required=False, widget=forms.TextInput(attrs={"class": "mono"}))
+    type = forms.ChoiceField(choices=_TYPES, required=False)
+    source = forms.ChoiceField(choices=_SOURCES, required=False)
+    default = forms.CharField(max_length=2_000, required=False)
+    choices = NamesField(required=False, widget=forms.TextInput(attrs={"placeholder": "free, team"}))
+
+
+_VariableForms = forms.formset_factory(VariableForm, extra=2, max_num=32)
+
+
+class VariableForms(_VariableForms):  # type: ignore[valid-type, misc] # a class that Django makes
+    """The declared variables of a draft, with room for two more."""
+
+    def is_sound(self) -> bool:
+        """Whether the rows can be read; a request without rows is sound, too."""
+        return not self.is_bound or bool(self.is_valid())
+
+    def declared(self) -> list[dict[str, Any]]:
+        """The rows that have a name."""
+        if not self.is_bound:
+            return []
+        return [form.cleaned_data for form in self.forms if form.cleaned_data.get("name", "").strip()]
 
 
 def draft_initial(spec: VersionSpec, *, revision: int | None = None) -> dict[str, Any]:
@@ -164,6 +228,7 @@ def draft_initial(spec: VersionSpec, *, revision: int | None = None) -> dict[str
         "rewrites_follow_ups": spec.rewrites_follow_ups,
         "model_id": spec.model_id or spec.route_id,
         "suggested_questions": "\n".join(spec.suggested_questions),
+        "rules": "\n".join(spec.rules),
         "revision": revision,
     }
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.assistants.ui import releases, views
+from apps.assistants.ui import prompts, releases, views
 
 app_name = "assistants"
 urlpatterns = [
@@ -25,4 +25,10 @@ urlpatterns = [
     path("assistants/<uuid:assistant_id>/rollout/stop/", releases.rollout_stop, name="rollout_stop"),
     path("assistants/<uuid:assistant_id>/scheduled-moves/", releases.move_schedule, name="move_schedule"),
     path("assistants/<uuid:assistant_id>/scheduled-moves/cancel/", releases.move_cancel, name="move_cancel"),
+    path("assistants/<uuid:assistant_id>/prompt/", prompts.prompt_preview, name="prompt_preview"),
+    path("assistants/<uuid:assistant_id>/blocks/renew/", prompts.block_renew, name="block_renew"),
+    path("prompt-blocks/", prompts.block_list, name="block_list"),
+    path("prompt-blocks/new/", prompts.block_create, name="block_create"),
+    path("prompt-blocks/<slug:slug>/", prompts.block_detail, name="block_detail"),
+    path("prompt-blocks/<slug:slug>/delete/", prompts.block_delete, name="block_delete"),
 ]

@@ -1,5 +1,6 @@
 """Pages of assistants: validate, one call, render."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,11 +13,12 @@ from django.urls import reverse
 from django_htmx.http import HttpResponseClientRedirect
 
 from apps.assistants import selectors
+from apps.assistants.contracts import Variable
 from apps.assistants.models import Assistant
 from apps.assistants.policies import PRODUCTION, require_move_label
 from apps.assistants.services import assistants, labels, versions
 from apps.assistants.ui import context
-from apps.assistants.ui.forms import DraftForm, SharingForm, draft_initial, new_initial
+from apps.assistants.ui.forms import DraftForm, SharingForm, VariableForms, draft_initial, new_initial
 from apps.gateway import selectors as gateway
 from apps.knowledge import selectors as knowledge
 from parley.errors import Conflict, Invalid, NotFound
@@ -45,16 +47,18 @@ def assistant_create(request: TenantRequest) -> HttpResponse:
     """A form for a new assistant; only name and instructions must be filled."""
     form = _draft_form(request.POST or None, initial=new_initial())
     form.preselect_the_only_base()
-    if request.method == "POST" and form.is_valid():
+    declared = _variable_forms(request, ())
+    if request.method == "POST" and form.is_valid() and declared.is_sound():
         try:
-            assistant = assistants.create_assistant(**form.draft_fields())
+            assistant = assistants.create_assistant(**form.draft_fields(declared.declared()))
         except (Invalid, Conflict) as problem:
             form.add_errors(_errors(problem))
         else:
             messages.success(request, f"{assistant.name} is ready to try. Visitors meet it once you publish it.")
             return redirect(_url(request, "assistant_edit", assistant))
     status = _UNPROCESSABLE if form.is_bound else 200
-    return render(request, "assistants/assistant_create.html", {"form": form}, status=status)
+    values = {"form": form, "variables": declared}
+    return render(request, "assistants/assistant_create.html", values, status=status)
 
 
 @tenant_page({"GET": "assistants.view"})
@@ -68,16 +72,18 @@ def assistant_detail(request: TenantRequest, assistant_id: UUID) -> HttpResponse
 def assistant_edit(request: TenantRequest, assistant_id: UUID) -> HttpResponse:
     """The draft beside a chat with it. Saving answers htmx with the form alone, so the chat stays."""
     assistant = selectors.get_assistant(assistant_id)
-    initial = draft_initial(selectors.draft_spec(assistant), revision=assistant.draft_revision)
-    form = _draft_form(request.POST or None, initial=initial)
-    if request.method == "POST" and form.is_valid():
+    spec = selectors.draft_spec(assistant)
+    form = _draft_form(request.POST or None, initial=draft_initial(spec, revision=assistant.draft_revision))
+    declared = _variable_forms(request, spec.variables)
+    if request.method == "POST" and form.is_valid() and declared.is_sound():
         try:
             with transaction.atomic():
-                return _save(request, assistant, form)
+                return _save(request, assistant, form, declared.declared() if declared.is_bound else spec.variables)
         except (Invalid, Conflict) as problem:
             form.add_errors(_errors(problem))
     template = "assistants/_draft_form.html" if request.htmx else "assistants/assistant_edit.html"
     values = {**context.page(request, assistant, tab="edit"), "form": form, **context.test_chat(assistant)}
+    values |= {"variables": declared, "outdated_blocks": selectors.outdated_blocks(assistant)}
     return render(request, template, values, status=_UNPROCESSABLE if form.is_bound else 200)
 
 
@@ -169,9 +175,11 @@ def assistant_share(request: TenantRequest, assistant_id: UUID) -> HttpResponse:
     return render(request, "assistants/assistant_share.html", values, status=status)
 
 
-def _save(request: TenantRequest, assistant: Assistant, form: DraftForm) -> HttpResponse:
+def _save(
+    request: TenantRequest, assistant: Assistant, form: DraftForm, variables: Sequence[Variable | dict[str, Any]]
+) -> HttpResponse:
     saved = assistants.update_draft(
-        assistant_id=assistant.id, revision=form.cleaned_data["revision"], **form.draft_fields()
+        assistant_id=assistant.id, revision=form.cleaned_data["revision"], **form.draft_fields(variables)
     )
     if request.POST.get("intent") == "publish":
         require_move_label(request.actor, saved, PRODUCTION)
@@ -183,8 +191,11 @@ def _save(request: TenantRequest, assistant: Assistant, form: DraftForm) -> Http
         messages.success(request, "Draft saved.")
         return redirect(_url(request, "assistant_edit", saved))
     fresh = selectors.get_assistant(saved.id)
-    form = _draft_form(None, initial=draft_initial(selectors.draft_spec(fresh), revision=fresh.draft_revision))
+    spec = selectors.draft_spec(fresh)
+    form = _draft_form(None, initial=draft_initial(spec, revision=fresh.draft_revision))
     values = {**context.page(request, fresh, tab="edit"), "form": form, "is_saved": True}
+    values |= {"variables": VariableForms(prefix="variables", initial=[one.as_dict() for one in spec.variables])}
+    values |= {"outdated_blocks": selectors.outdated_blocks(fresh)}
     response = render(request, "assistants/_draft_form.html", values)
     add_toast(response, "Draft saved.", level="success")
     return response
@@ -201,6 +212,13 @@ def _draft_form(data: Any, *, initial: dict[str, Any]) -> DraftForm:
         models=gateway.list_chat_choices(),
         routes=gateway.list_route_choices(),
     )
+
+
+def _variable_forms(request: TenantRequest, variables: Sequence[Variable]) -> VariableForms:
+    """The rows of the request, or the declared ones where it brings none."""
+    initial = [variable.as_dict() for variable in variables]
+    is_sent = "variables-TOTAL_FORMS" in request.POST
+    return VariableForms(request.POST if is_sent else None, prefix="variables", initial=initial)
 
 
 def _errors(problem: Invalid | Conflict) -> dict[str, list[str]]:

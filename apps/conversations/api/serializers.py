@@ -9,7 +9,15 @@ from rest_framework import serializers
 from apps.conversations.services.messages import MAX_CHARACTERS, MAX_CLIENT_ID
 
 
-class StartBody(serializers.Serializer[Any]):
+class GivenBody(serializers.Serializer[Any]):
+    """Values for the variables of the assistant's prompt, by their source."""
+
+    variables = serializers.DictField(required=False, help_text="Values from your program")
+    visitor = serializers.DictField(required=False, help_text="What is known of the visitor")
+    page = serializers.DictField(required=False, help_text="Where the visitor is: url, title, language")
+
+
+class StartBody(GivenBody):
     """`assistant`: slug or id; `label`: which of its versions."""
 
     assistant = serializers.CharField(max_length=100)
@@ -18,7 +26,7 @@ class StartBody(serializers.Serializer[Any]):
     )
 
 
-class SendBody(serializers.Serializer[Any]):
+class SendBody(GivenBody):
     """`client_id`: new for each message; the same one again gives the same answer."""
 
     text = serializers.CharField(max_length=MAX_CHARACTERS, trim_whitespace=False)

@@ -13,6 +13,7 @@ from apps.conversations.api import serializers
 from apps.conversations.contracts import Accepted
 from apps.conversations.enums import Channel
 from apps.conversations.services import conversations, messages, ratings, stopping
+from apps.conversations.services.given import FROM_PROGRAMS, read_given
 from parley.web.api import TenantAPIView, paginate, parse_body
 
 
@@ -34,7 +35,13 @@ class ConversationList(TenantAPIView):
     @extend_schema(request=serializers.StartBody, responses={201: dict})
     def post(self, request: Request) -> Response:
         body = parse_body(serializers.StartBody, request)
-        started = conversations.start_conversation(actor=self.actor, channel=Channel.API, **body)
+        started = conversations.start_conversation(
+            actor=self.actor,
+            channel=Channel.API,
+            assistant=body["assistant"],
+            label=body["label"],
+            given=read_given(body, sources=FROM_PROGRAMS),
+        )
         conversation = selectors.get_conversation(self.actor, started.id)
         return Response(presentation.conversation_dict(conversation), status=201)
 
@@ -64,7 +71,12 @@ class MessageList(TenantAPIView):
     def post(self, request: Request, conversation_id: UUID) -> Response:
         selectors.get_conversation(self.actor, conversation_id, to_write=True)
         body = parse_body(serializers.SendBody, request)
-        accepted = messages.send_message(conversation_id=conversation_id, **body)
+        accepted = messages.send_message(
+            conversation_id=conversation_id,
+            text=body["text"],
+            client_id=body["client_id"],
+            given=read_given(body, sources=FROM_PROGRAMS),
+        )
         return Response(accepted_dict(accepted), status=202)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from apps.conversations.frames import clean
+from apps.conversations.services.given import Given, read_given
 from parley.errors import Invalid
 
 MAX_MESSAGES = 200
@@ -20,12 +21,15 @@ class ChatCompletion:
     model: str
     question: str
     overrides: dict[str, Any]
+    given: Given
     is_stream: bool
     includes_usage: bool
 
 
 def read_request(body: bytes) -> ChatCompletion:
     """Parse and check a body. Raises `Invalid` naming the field.
+
+    `variables` is an addition to the dialect: values for the prompt's variables.
 
     System and developer messages are added to the assistant's own instructions, they never replace them. Fields
     that have no meaning here (penalties, seed, user, …) are ignored, those that would change the answer's shape
@@ -57,6 +61,7 @@ def read_request(body: bytes) -> ChatCompletion:
             "max_output_tokens": _positive(data, "max_completion_tokens") or _positive(data, "max_tokens"),
             "temperature": _temperature(data),
         },
+        given=read_given(data, sources=("api",)),
         is_stream=data.get("stream") is True,
         includes_usage=isinstance(options, dict) and options.get("include_usage") is True,
     )

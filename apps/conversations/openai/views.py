@@ -130,6 +130,7 @@ def _accept(actor: Actor, completion: ChatCompletion) -> Accepted:
             text=completion.question,
             client_id=str(uuid7()),
             overrides=completion.overrides,
+            given=completion.given,
         )
 
 

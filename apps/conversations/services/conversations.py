@@ -8,17 +8,19 @@ from apps.assistants import selectors as assistants
 from apps.assistants.policies import PRODUCTION
 from apps.conversations.enums import Channel
 from apps.conversations.models import Conversation
+from apps.conversations.services.given import Given
 from parley.db import uuid7
 from parley.web.actors import Actor
 
 
 def start_conversation(
-    *, actor: Actor, assistant: UUID | str, channel: Channel, label: str = PRODUCTION
+    *, actor: Actor, assistant: UUID | str, channel: Channel, label: str = PRODUCTION, given: Given | None = None
 ) -> Conversation:
     """A conversation with an assistant (id or slug), pinned to the version that its label gives it now.
 
     Where a second version is rolled out, the conversation's id decides which one it is. The test channel talks to
-    the draft instead. Raises `NotFound`, `Conflict` (unpublished or paused).
+    the draft instead. `given` holds values for the prompt's variables. Raises `NotFound`, `Conflict` (unpublished or
+    paused).
     """
     row = assistants.get_assistant(assistant)
     conversation_id = uuid7()
@@ -29,6 +31,7 @@ def start_conversation(
         assistant_id=row.id,
         version_id=version.id if version else None,
         label=label,
+        given=given or {},
         channel=channel,
         user_id=actor.id if actor.kind == "user" else None,
         api_key_id=actor.id if actor.kind == "api_key" else None,

@@ -10,6 +10,7 @@ from apps.assistants import selectors as assistants
 from apps.assistants.contracts import Turn, VersionSpec
 from apps.conversations import selectors
 from apps.conversations.models import Conversation, Generation
+from apps.conversations.services.given import merged
 from apps.gateway import selectors as gateway
 from apps.gateway.contracts import Asked, Hold, ResolvedRoute, Spender
 from parley.tenancy import require_tenant_id
@@ -39,7 +40,7 @@ def spec_of(conversation: Conversation, overrides: dict[str, Any]) -> VersionSpe
     spec = assistants.answering_spec(
         conversation.assistant, conversation.version, conversation_id=conversation.id, label=conversation.label
     )
-    return _overridden(spec, overrides)
+    return _overridden(spec, conversation, overrides)
 
 
 def _spec_of_run(generation: Generation) -> VersionSpec:
@@ -47,7 +48,7 @@ def _spec_of_run(generation: Generation) -> VersionSpec:
     conversation, number = generation.conversation, generation.version_number
     if number is None or (conversation.version is not None and conversation.version.number == number):
         return spec_of(conversation, generation.overrides)
-    return _overridden(assistants.numbered_spec(conversation.assistant, number), generation.overrides)
+    return _overridden(assistants.numbered_spec(conversation.assistant, number), conversation, generation.overrides)
 
 
 def spender_of(conversation: Conversation, spec: VersionSpec) -> Spender:
@@ -55,10 +56,14 @@ def spender_of(conversation: Conversation, spec: VersionSpec) -> Spender:
     return Spender(spec.assistant_id, conversation.channel, conversation.visitor_id, conversation.id)
 
 
-def _overridden(spec: VersionSpec, overrides: dict[str, Any]) -> VersionSpec:
+def _overridden(spec: VersionSpec, conversation: Conversation, overrides: dict[str, Any]) -> VersionSpec:
     changes: dict[str, Any] = {}
+    if spec.variables:
+        changes["given"] = merged(conversation.given, overrides.get("given", {}))
     if overrides.get("instructions"):
-        changes["instructions"] = f"{spec.instructions}\n\n{overrides['instructions']}"
+        # A caller's words are no template: their braces stay braces.
+        added = overrides["instructions"].replace("{{", "\\{{")
+        changes["instructions"] = f"{spec.instructions}\n\n{added}"
     if overrides.get("max_output_tokens"):
         changes["max_output_tokens"] = min(spec.max_output_tokens, int(overrides["max_output_tokens"]))
     if overrides.get("temperature") is not None:

@@ -17,6 +17,7 @@ from apps.conversations.frames import clean
 from apps.conversations.models import Conversation, Generation, Message
 from apps.conversations.policies import require_may_write
 from apps.conversations.services import rows, runner
+from apps.conversations.services.given import Given
 from apps.conversations.services.jobs import Job, history_of, route_of, spec_of, spender_of
 from apps.gateway.services import holds, saving
 from parley.db import uuid7
@@ -36,12 +37,14 @@ def send_message(
     text: str,
     client_id: str,
     overrides: dict[str, Any] | None = None,
+    given: Given | None = None,
     sender: Actor | None = None,
 ) -> Accepted:
     """Take a visitor's message and start its answer when the transaction commits.
 
     Runs inside the caller's `tenant_tx`. Safe to repeat: the same `client_id` gives the same pair (S-06).
-    A `sender` must be allowed to write here; without one the caller has checked that.
+    `given` holds values for the prompt's variables, besides those of the conversation. A `sender` must be allowed to
+    write here; without one the caller has checked that.
     Raises `NotFound`, `Forbidden`, `Invalid` (empty, too long), `Conflict` (an answer is under way, assistant
     paused), `OverBudget`.
     """
@@ -56,7 +59,7 @@ def send_message(
     question = Message(conversation=conversation, role=MessageRole.USER, text=text)
     if not conversation.title:
         conversation.title = text[:TITLE_CHARACTERS].partition("\n")[0]
-    return _begin(conversation, question, client_id, overrides or {})
+    return _begin(conversation, question, client_id, {**(overrides or {}), **({"given": given} if given else {})})
 
 
 def regenerate(*, message_id: UUID, client_id: str) -> Accepted:

@@ -26,6 +26,7 @@ from apps.conversations.enums import Channel
 from apps.conversations.models import Message
 from apps.conversations.services import limits, messages, ratings, stopping
 from apps.conversations.services.conversations import find_running_conversation, start_conversation
+from apps.conversations.services.given import FROM_BROWSERS, read_given
 from apps.conversations.services.visitors import (
     VisitorSession,
     find_open_assistant,
@@ -149,13 +150,20 @@ def message_send(request: HttpRequest, visitor: VisitorSession) -> HttpResponse:
     _require_post(request)
     body = _body(request)
     limits.require_room(visitor.actor)
+    given = read_given(body, sources=FROM_BROWSERS)
     if conversation_id := _text(body, "conversation_id"):
         conversation = selectors.get_conversation(visitor.actor, _uuid(conversation_id), to_write=True)
     else:
         channel = Channel.WIDGET if body.get("channel") == Channel.WIDGET else Channel.PUBLIC
-        conversation = start_conversation(actor=visitor.actor, assistant=visitor.assistant_id, channel=channel)
+        conversation = start_conversation(
+            actor=visitor.actor, assistant=visitor.assistant_id, channel=channel, given=given
+        )
+        given = {}
     accepted = messages.send_message(
-        conversation_id=conversation.id, text=_text(body, "text") or "", client_id=_text(body, "client_id") or ""
+        conversation_id=conversation.id,
+        text=_text(body, "text") or "",
+        client_id=_text(body, "client_id") or "",
+        given=given,
     )
     return _answer(request, accepted)
 
