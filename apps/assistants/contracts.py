@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple, Self
 from uuid import UUID
 
 from apps.gateway.contracts import ModelChoice, ModelChosen
-from parley.llm import FinishReason, TextDelta, Usage
+from parley.llm import ChatMessage, FinishReason, TextDelta, Usage
 
 __all__ = [
     "BoundCitation",
@@ -178,11 +178,13 @@ class BoundCitation:
 class Retrieved:
     """The passages the answer may cite; empty when nothing was searched or found.
 
-    `query` is what was searched for, None when nothing was.
+    `query` is what was searched for, None when nothing was. `messages` are exactly what a model will be sent; none
+    when none is asked.
     """
 
     sources: tuple[Source, ...]
     query: str | None = None
+    messages: tuple[ChatMessage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

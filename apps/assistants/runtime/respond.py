@@ -90,12 +90,14 @@ async def respond(
         prompt = None if request.is_answered_here else _compose_for_writing(request, sources)
     else:
         prompt = await _compose(request, sources)
-    yield Retrieved(prompt.sources if prompt else tuple(sources), request.query if is_searched else None)
+    searched_for = request.query if is_searched else None
     if prompt is None:
+        yield Retrieved(tuple(sources), searched_for)
         text = small_talk or version.refusal
         yield TextDelta(text)
         yield Finished(text, (), call_id=None, usage=_NOTHING_USED, reason="stop", choice=None)
         return
+    yield Retrieved(prompt.sources, searched_for, tuple(prompt.messages))
     async with aclosing(_stream(request, prompt)) as events:
         async for event in events:
             yield event

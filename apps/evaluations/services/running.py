@@ -12,26 +12,23 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from uuid import UUID
 
 import structlog
 from django.db import DatabaseError
-from django.db.models import F, Q, Sum
+from django.db.models import F, Q
 from django.utils import timezone
 
-from apps.assistants.contracts import BoundCitation, Finished, ModelChosen, TextDelta, VersionSpec
-from apps.assistants.runtime.respond import respond
+from apps.assistants.contracts import BoundCitation, VersionSpec
 from apps.evaluations import selectors
 from apps.evaluations.contracts import AnswerRecord, CaseSpec, CitedPassage, Score
 from apps.evaluations.enums import CaseStatus, ExperimentStatus, ResultStatus
 from apps.evaluations.models import PlannedCase, PlannedEvaluator, Result
 from apps.evaluations.scorers import ScorerFailed, get_scorer
 from apps.evaluations.services import experiments
+from apps.evaluations.services.answering import Answered, ask
 from apps.evaluations.services.judging import GatewayTools
-from apps.gateway import selectors as gateway
-from apps.gateway.contracts import Asked, ResolvedRoute, Spender
-from apps.gateway.services import holds
+from apps.gateway.contracts import Spender
 from apps.gateway.services.spending import spending_for
 from apps.knowledge import selectors as knowledge
 from parley.db import in_thread
@@ -60,15 +57,6 @@ class _Claim:
     version: VersionSpec
     case: CaseSpec
     record: AnswerRecord | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What `respond` gave, with what it took: milliseconds to the first and the last word."""
-
-    finished: Finished
-    first_words_ms: int
-    latency_ms: int
 
 
 class _CaseFailed(Exception):
@@ -181,58 +169,18 @@ async def _answer_and_record(claim: _Claim) -> AnswerRecord:
     return await in_thread(_record_answer, claim, answer)
 
 
-async def _answer(claim: _Claim) -> _Answer:
-    route = await in_thread(_resolve_route, claim.version, claim.case.question)
-    started = time.monotonic()
-    first_words_at: float | None = None
-    call_id: UUID | None = None
-    said: list[str] = []
-    events = respond(version=claim.version, question=claim.case.question, history=(), route=route, purpose="evaluation")
-    try:
-        async with aclosing(events):
-            async for event in events:
-                if isinstance(event, ModelChosen):
-                    call_id = event.call_id
-                elif isinstance(event, TextDelta):
-                    first_words_at = first_words_at or time.monotonic()
-                    said.append(event.text)
-                elif isinstance(event, Finished):
-                    return _Answer(
-                        finished=event,
-                        first_words_ms=_milliseconds(started, first_words_at),
-                        latency_ms=_milliseconds(started),
-                    )
-    except BaseException:
-        # Also when the time ran out: words that were written are owed.
-        if call_id is not None:
-            await asyncio.shield(in_thread(_settle_interrupted, call_id, "".join(said)))
-        raise
+async def _answer(claim: _Claim) -> Answered:
+    async with aclosing(ask(version=claim.version, question=claim.case.question)) as events:
+        async for event in events:
+            if isinstance(event, Answered):
+                return event
     raise _CaseFailed("The assistant stopped without finishing its answer.")
 
 
-def _resolve_route(version: VersionSpec, question: str) -> ResolvedRoute:
-    with tenant_tx():
-        return gateway.resolve_route(
-            purpose="chat", model_id=version.model_id, route_id=version.route_id, asked=Asked(question)
-        )
-
-
-def _milliseconds(started: float, ended: float | None = None) -> int:
-    return round(((ended or time.monotonic()) - started) * 1000)
-
-
-def _settle_interrupted(call_id: UUID, text: str) -> None:
-    with tenant_tx():
-        holds.settle_interrupted(call_id=call_id, text=text)
-
-
-def _record_answer(claim: _Claim, answer: _Answer) -> AnswerRecord:
-    """The answer and its price in one transaction; the price is due even if the lease was lost meanwhile."""
+def _record_answer(claim: _Claim, answer: Answered) -> AnswerRecord:
     finished = answer.finished
     with tenant_tx():
         record = AnswerRecord(text=finished.text, citations=tuple(_cited(finished.citations)))
-        if finished.call_id is not None:
-            holds.settle(call_id=finished.call_id, usage=finished.usage)
         _write(
             claim,
             answer=finished.text,
@@ -242,7 +190,7 @@ def _record_answer(claim: _Claim, answer: _Answer) -> AnswerRecord:
             latency_ms=answer.latency_ms,
             input_tokens=finished.usage.input_tokens,
             output_tokens=finished.usage.output_tokens,
-            cost=_cost_of(finished.call_id),
+            cost=answer.cost,
             answered_at=timezone.now(),
         )
     return record
@@ -271,14 +219,6 @@ def _document_name(document_id: UUID) -> str:
     except NotFound:
         # Deleted while it was being cited; its title is still known.
         return ""
-
-
-def _cost_of(call_id: UUID | None) -> Decimal:
-    """What the ledger says the call cost; nothing when no model was asked."""
-    if call_id is None:
-        return Decimal(0)
-    total: Decimal | None = gateway.list_usage().filter(call_id=call_id).aggregate(total=Sum("cost"))["total"]
-    return total or Decimal(0)
 
 
 # -- judging --------------------------------------------------------------------

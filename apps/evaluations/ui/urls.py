@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.evaluations.ui.views import datasets, evaluators, experiments, tuning
+from apps.evaluations.ui.views import datasets, evaluators, experiments, playground, playground_answer, tuning
 
 app_name = "evaluations"
 
@@ -10,6 +10,9 @@ urlpatterns = [
     path("evaluations/", experiments.experiment_list, name="experiment_list"),
     path("evaluations/new/", experiments.experiment_create, name="experiment_create"),
     path("evaluations/plan/", experiments.experiment_plan, name="experiment_plan"),
+    path("evaluations/playground/", playground.playground, name="playground"),
+    path("evaluations/playground/answer/", playground_answer.playground_answer, name="playground_answer"),
+    path("evaluations/playground/use/", playground.playground_use, name="playground_use"),
     path("evaluations/<uuid:experiment_id>/", experiments.experiment_detail, name="experiment_detail"),
     path("evaluations/<uuid:experiment_id>/cancel/", experiments.experiment_cancel, name="experiment_cancel"),
     path("evaluations/<uuid:experiment_id>/delete/", experiments.experiment_delete, name="experiment_delete"),

@@ -11,11 +11,11 @@ from django.core.paginator import Page, Paginator
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
-from apps.assistants import selectors as assistants
 from apps.evaluations import selectors
 from apps.evaluations.models import PlannedCase, PlannedEvaluator, Result
 from apps.evaluations.services import experiments
-from apps.evaluations.ui.forms import Choices, ExperimentForm
+from apps.evaluations.ui.forms import ExperimentForm
+from apps.evaluations.ui.version_choices import initial_version, version_choices
 from apps.evaluations.ui.views.tabs import tabs
 from parley.errors import Conflict, Problem
 from parley.web.access import TenantRequest, tenant_page
@@ -147,47 +147,17 @@ def _form(request: TenantRequest) -> ExperimentForm:
     wanted = request.GET.get("assistant", "")
     evaluators = list(selectors.list_evaluators())
     initial: dict[str, Any] = {
-        "version": _initial_version(wanted, request.GET.get("version", "")),
+        "version": initial_version(wanted, request.GET.get("version", "")),
         "dataset": request.GET.get("dataset", ""),
         "evaluators": [str(row.id) for row in evaluators if row.kind != "llm_judge"],
     }
     return ExperimentForm(
         request.POST or None,
         initial=initial,
-        versions=_version_choices(wanted),
+        versions=version_choices([wanted]),
         datasets=selectors.list_datasets(),
         evaluators=evaluators,
     )
-
-
-def _version_choices(wanted: str) -> Choices:
-    """Published state and draft of every assistant; older versions only of the one that was asked for."""
-    groups: Choices = []
-    for assistant in assistants.list_assistants():
-        states = []
-        if assistant.published_version is not None:
-            number = assistant.published_version.number
-            states.append((f"{assistant.id}:{number}", f"{assistant.name}: published (version {number})"))
-        states.append((f"{assistant.id}:draft", f"{assistant.name}: draft"))
-        if wanted in (assistant.slug, str(assistant.id)):
-            known = dict(states)
-            states += [
-                (value, f"{assistant.name}: version {row.number}")
-                for row in assistants.list_versions(assistant)
-                if (value := f"{assistant.id}:{row.number}") not in known
-            ]
-        groups.append((assistant.name, states))
-    return groups
-
-
-def _initial_version(wanted: str, version: str) -> str:
-    if not wanted:
-        return ""
-    try:
-        assistant = assistants.get_assistant(wanted)
-    except Problem:
-        return ""
-    return f"{assistant.id}:{version or 'draft'}"
 
 
 def _planned_calls(request: TenantRequest) -> int | None:

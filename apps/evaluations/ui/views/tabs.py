@@ -1,4 +1,4 @@
-"""The three pages that the app consists of, for its second navigation."""
+"""The four pages that the app consists of, for its second navigation."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from django.urls import reverse
 
 from parley.web.access import TenantRequest
 
-Tab = Literal["experiments", "datasets", "evaluators"]
+Tab = Literal["experiments", "playground", "datasets", "evaluators"]
 _TABS: tuple[tuple[Tab, str, str], ...] = (
     ("experiments", "Experiments", "evaluations:experiment_list"),
+    ("playground", "Playground", "evaluations:playground"),
     ("datasets", "Data sets", "evaluations:dataset_list"),
     ("evaluators", "Evaluators", "evaluations:evaluator_list"),
 )
