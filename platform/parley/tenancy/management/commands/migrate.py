@@ -8,6 +8,7 @@ from django.core.management.base import CommandParser
 from django.core.management.commands import migrate
 from django.db import connections
 
+from parley.db.migration_states import rendering_dependents_only
 from parley.tenancy.grants import apply_grants
 
 MIGRATOR_ALIAS = "migrator"
@@ -24,5 +25,6 @@ class Command(migrate.Command):
         # A migration waits two seconds for a lock and then gives up, instead of queueing all traffic behind it.
         with connections[options["database"]].cursor() as cursor:
             cursor.execute("SET lock_timeout = '2s'")
-        super().handle(*args, **options)
+        with rendering_dependents_only():
+            super().handle(*args, **options)
         apply_grants(options["database"])
