@@ -58,9 +58,7 @@ class ColumnForm(_SayingForm):
     temperature = forms.FloatField(
         required=False, min_value=0, max_value=_HOTTEST, widget=forms.NumberInput(attrs={"step": "0.1"})
     )
-    max_output_tokens = forms.IntegerField(
-        required=False, min_value=1, max_value=_LONGEST, label="Longest answer, in tokens"
-    )
+    max_output_tokens = forms.IntegerField(required=False, min_value=1, max_value=_LONGEST, label="Longest answer")
 
     candidate: Candidate
 
@@ -68,8 +66,8 @@ class ColumnForm(_SayingForm):
         """Fill the selects; what they hold is checked by looking it up."""
         self.fields["version"].widget.choices = versions
         self.fields["model"].widget.choices = [("", _OWN), *models]
-        for name in ("temperature", "max_output_tokens"):
-            self.fields[name].widget.attrs["placeholder"] = _OWN
+        self.fields["temperature"].widget.attrs["placeholder"] = "Its own"
+        self.fields["max_output_tokens"].widget.attrs["placeholder"] = "Its own, in tokens"
 
     @property
     def assistant(self) -> str:
