@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from apps.assistants.contracts import PinnedBlock, Variable, VersionSpec
+from apps.assistants.contracts import FewShot, PinnedBlock, Variable, VersionSpec
 from apps.assistants.word_diff import DiffPart, diff_words
 
 Names = Mapping[UUID, str]
@@ -55,6 +55,8 @@ def label_of(field: str) -> str:
 
 
 def _comparable(spec: VersionSpec, field: str) -> object:
+    if field == "example_tokens" and not spec.examples:
+        return None  # without any, their room means nothing
     value = getattr(spec, field)
     return frozenset(value) if _SETTINGS[field].is_set else value
 
@@ -81,6 +83,11 @@ def _declared(variable: Variable) -> str:
     return " ".join(words)
 
 
+def _shown_example(example: FewShot) -> str:
+    tags = f" ({', '.join(example.tags)})" if example.tags else ""
+    return f"Q: {example.question}{tags}\nA: {example.answer}"
+
+
 def _pinned(block: PinnedBlock) -> str:
     return f"{block.name}, version {block.number}:\n{block.text}"
 
@@ -97,6 +104,8 @@ _SETTINGS: dict[str, _Setting] = {
     "rules": _Setting("Rules", lambda value, names: "\n".join(value), is_text=True),
     "variables": _Setting("Variables", lambda value, names: "\n".join(map(_declared, value)), is_text=True),
     "blocks": _Setting("Prompt blocks", lambda value, names: "\n\n".join(map(_pinned, value)), is_text=True),
+    "examples": _Setting("Examples", lambda value, names: "\n\n".join(map(_shown_example, value)), is_text=True),
+    "example_tokens": _Setting("Room for examples", lambda value, names: f"{value} tokens"),
     "model_id": _Setting("Model", _model),
     "route_id": _Setting("Route", _route),
     "knowledge_base_ids": _Setting("Knowledge bases", _named("A deleted knowledge base"), is_set=True),

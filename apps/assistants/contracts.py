@@ -11,6 +11,7 @@ from parley.llm import ChatMessage, FinishReason, TextDelta, Usage
 __all__ = [
     "BoundCitation",
     "Estimate",
+    "FewShot",
     "Finished",
     "ModelChosen",
     "PinnedBlock",
@@ -75,6 +76,15 @@ class PinnedBlock:
 
 
 @dataclass(frozen=True, slots=True)
+class FewShot:
+    """A question with the answer it should get."""
+
+    question: str
+    answer: str
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class VersionSpec:
     """Everything the answering engine needs to know about one state of an assistant.
 
@@ -108,6 +118,9 @@ class VersionSpec:
     rules: tuple[str, ...] = ()
     variables: tuple[Variable, ...] = ()
     blocks: tuple[PinnedBlock, ...] = ()
+    # Those most like a question are shown with it, within `example_tokens`.
+    examples: tuple[FewShot, ...] = ()
+    example_tokens: int = 0
     # What one conversation knows of the variables, by source. Never part of a stored state.
     given: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -123,6 +136,7 @@ class VersionSpec:
         data["rules"] = list(self.rules)
         data["variables"] = [variable.as_dict() for variable in self.variables]
         data["blocks"] = [asdict(block) for block in self.blocks]
+        data["examples"] = [{**asdict(example), "tags": list(example.tags)} for example in self.examples]
         del data["given"]
         return data
 
@@ -139,6 +153,7 @@ class VersionSpec:
         values["rules"] = tuple(values.get("rules", ()))
         values["variables"] = tuple(Variable.from_dict(one) for one in values.get("variables", ()))
         values["blocks"] = tuple(PinnedBlock(**one) for one in values.get("blocks", ()))
+        values["examples"] = tuple(FewShot(**{**one, "tags": tuple(one["tags"])}) for one in values.get("examples", ()))
         return cls(**values)
 
 

@@ -8,11 +8,12 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.assistants.comparison import FieldChange, changed_fields, compare
-from apps.assistants.contracts import PinnedBlock, PublicAssistant, Variable, VersionSpec
+from apps.assistants.contracts import FewShot, PinnedBlock, PublicAssistant, Variable, VersionSpec
 from apps.assistants.enums import MoveState
 from apps.assistants.models import (
     Assistant,
     AssistantVersion,
+    FewShotExample,
     LabelMove,
     PromptBlock,
     PromptBlockVersion,
@@ -35,7 +36,7 @@ def list_assistants() -> QuerySet[Assistant]:
     assistants: QuerySet[Assistant] = Assistant.objects.filter(deleted_at=None)
     return (
         assistants.select_related("published_version", "rollout_version")
-        .prefetch_related("knowledge_base_links")
+        .prefetch_related("knowledge_base_links", "examples")
         .order_by("-updated_at", "-id")
     )
 
@@ -325,6 +326,8 @@ def draft_spec(assistant: Assistant) -> VersionSpec:
         rules=tuple(assistant.rules),
         variables=tuple(Variable.from_dict(one) for one in assistant.variables),
         blocks=tuple(PinnedBlock(**one) for one in assistant.blocks),
+        examples=_enabled_examples(assistant) if assistant.example_count else (),
+        example_tokens=assistant.example_tokens,
         model_id=assistant.model_id,
         # Sorted here and not by the database, so that a prefetched list costs no query.
         knowledge_base_ids=tuple(
@@ -341,6 +344,26 @@ def draft_spec(assistant: Assistant) -> VersionSpec:
         rewrites_follow_ups=assistant.rewrites_follow_ups,
         route_id=assistant.route_id,
     )
+
+
+def list_examples(assistant: Assistant) -> QuerySet[FewShotExample]:
+    """Few-shot examples of a draft, oldest first."""
+    examples: QuerySet[FewShotExample] = FewShotExample.objects.filter(assistant=assistant)
+    return examples.order_by("id")
+
+
+def get_example(example_id: UUID) -> FewShotExample:
+    """A few-shot example. Raises `NotFound`."""
+    example: FewShotExample | None = FewShotExample.objects.filter(id=example_id).first()
+    if example is None:
+        raise NotFound("There is no such example.")
+    return example
+
+
+def _enabled_examples(assistant: Assistant) -> tuple[FewShot, ...]:
+    # Sorted and filtered here, so that a prefetched list costs no query.
+    rows = sorted((row for row in assistant.examples.all() if row.is_enabled), key=lambda row: row.id)
+    return tuple(FewShot(row.question, row.answer, tuple(row.tags)) for row in rows)
 
 
 def version_spec(version: AssistantVersion, assistant: Assistant) -> VersionSpec:

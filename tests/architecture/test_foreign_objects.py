@@ -31,6 +31,7 @@ TARGETS = {
     "entry_id": "knowledge.Entry",
     "evaluator_id": "evaluations.Evaluator",
     "event_id": "tenants.AuditEvent",
+    "example_id": "assistants.FewShotExample",
     "experiment_id": "evaluations.Experiment",
     "generation_id": "conversations.Generation",
     "invitation_id": "tenants.Invitation",

@@ -128,7 +128,7 @@ def test_the_list_costs_the_same_whatever_its_length(
     for _ in range(count):
         slug = create(api, knowledge_base_ids=[str(base.id)])["slug"]
         api("POST", f"{LIST}{slug}/publish/")
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(12):
         assert len(api("GET", LIST).json()["results"]) == count
 
 

@@ -90,7 +90,7 @@ def test_the_list_costs_the_same_whatever_its_length(
     with tenant_tx(tenant_a.tenant.id):
         for _ in range(count):
             versions.publish(assistant_id=make_assistant().id)
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         words(owner.get())
 
 
@@ -328,3 +328,33 @@ def test_the_exact_prompt_is_shown(owner: Pages, guide: Assistant, tenant_a: Any
     assert "«who» = &quot;Ada&quot;" in page
     assert "Nothing was sent" in page
     assert "«who»" not in words(owner.get(f"{guide.id}/prompt/?question=How+do+I+pay&version=1"))
+
+
+def test_examples_are_added_changed_imported_and_taken_out(owner: Pages, guide: Assistant, viewer: Pages) -> None:
+    from django.core.files.uploadedfile import SimpleUploadedFile
+
+    here = f"{guide.id}/examples/"
+    assert "No examples yet" in words(owner.get(here))
+    assert owner.post(here, {"question": "Refund?", "answer": ""}).status_code == 422
+    assert (
+        owner.post(here, {"question": "Refund?", "answer": "Yes.", "tags": "money", "is_enabled": "on"}).status_code
+        == 302
+    )
+    page = words(owner.get(here))
+    assert "In use" in page
+    changed = {"question": "Refund?", "answer": "No.", "tags": ""}
+    link = next(
+        part.split('"')[0] for part in page.split(f'href="{owner.root}{guide.id}/examples/')[1:] if part[0] != '"'
+    )
+    assert owner.post(f"{here}{link}", changed).status_code == 302
+    assert "Off" in words(owner.get(here))
+    file = SimpleUploadedFile("examples.csv", b"question,answer\nHours?,Nine to five\n", content_type="text/csv")
+    owner.post(f"{here}import/", {"file": file})
+    assert "1 examples were added." in words(owner.get(here))
+    owner.post(f"{here}import/", {})
+    assert "Nothing was imported" in words(owner.get(here))
+    owner.post(f"{here}room/", {"example_tokens": "300"})
+    assert 'value="300"' in words(owner.get(here))
+    assert owner.post(f"{here}{link}delete/", {}).status_code == 302
+    assert "Refund?" not in words(owner.get(here))
+    assert viewer.post(here, {"question": "a", "answer": "b"}).status_code == 403

@@ -43,6 +43,9 @@ class DraftSerializer(serializers.Serializer[Any]):
         required=False,
         help_text="Variables that the prompt names as {{ name }}; the list replaces the one before",
     )
+    example_tokens = serializers.IntegerField(
+        required=False, min_value=0, max_value=4_000, help_text="Room for few-shot examples in a prompt; 0: none"
+    )
     knowledge_base_ids = serializers.ListField(child=serializers.UUIDField(), required=False, max_length=50)
     snapshot_ids = serializers.ListField(
         child=serializers.UUIDField(),
@@ -256,6 +259,8 @@ def _settings(spec: VersionSpec) -> dict[str, Any]:
         "instructions": spec.instructions,
         "rules": list(spec.rules),
         "variables": [variable.as_dict() for variable in spec.variables],
+        "example_count": len(spec.examples),
+        "example_tokens": spec.example_tokens,
         "blocks": [{"slug": block.slug, "number": block.number} for block in spec.blocks],
         "model": str(spec.model_id) if spec.model_id else None,
         "route": str(spec.route_id) if spec.route_id else None,

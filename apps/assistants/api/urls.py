@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.assistants.api import prompts, releases, views
+from apps.assistants.api import examples, prompts, releases, views
 
 app_name = "assistants_api"
 urlpatterns = [
@@ -28,4 +28,7 @@ urlpatterns = [
     path("assistants/<str:ref>/blocks/", prompts.RenewBlocks.as_view(), name="block_renew"),
     path("prompt-blocks/", prompts.BlockList.as_view(), name="block_list"),
     path("prompt-blocks/<uuid:block_id>/", prompts.BlockDetail.as_view(), name="block_detail"),
+    path("assistants/<str:ref>/examples/", examples.ExampleList.as_view(), name="example_list"),
+    path("assistants/<str:ref>/examples/import/", examples.ExampleImport.as_view(), name="example_import"),
+    path("assistants/<str:ref>/examples/<uuid:example_id>/", examples.ExampleDetail.as_view(), name="example_detail"),
 ]

@@ -17,6 +17,8 @@ _PUBLIC_ID_BYTES = 16
 DEFAULT_REFUSAL = "I could not find an answer to that in the sources I have."
 DEFAULT_MAX_OUTPUT_TOKENS = 1024
 LONGEST_ANSWER = 32_000
+DEFAULT_EXAMPLE_TOKENS = 800
+MOST_EXAMPLE_TOKENS = 4_000
 HOTTEST = 2.0
 
 
@@ -45,6 +47,11 @@ class Assistant(TenantOwned):
     # `contracts.Variable`s and, for each block that the prompt names, the `contracts.PinnedBlock` it uses.
     variables = models.JSONField(default=list, blank=True)
     blocks = models.JSONField(default=list, blank=True, editable=False)
+    # So that a draft without examples costs no query for them.
+    example_count = models.PositiveIntegerField(default=0, editable=False)
+    example_tokens = models.PositiveIntegerField(
+        default=DEFAULT_EXAMPLE_TOKENS, validators=[MaxValueValidator(MOST_EXAMPLE_TOKENS)]
+    )
     # A model or a route, or neither: then the organisation's route answers.
     model = TenantForeignKey("gateway.Model", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     route = TenantForeignKey("gateway.Route", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")

@@ -37,6 +37,7 @@ class DraftFields(TypedDict, total=False):
     tone: str
     rules: Sequence[str]
     variables: Sequence[Variable | Mapping[str, Any]]
+    example_tokens: int
     model_id: UUID | None
     knowledge_base_ids: Sequence[UUID]
     temperature: float | None

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from apps.assistants.contracts import Source, VersionSpec
+from apps.assistants.contracts import FewShot, Source, VersionSpec
 from apps.assistants.runtime.respond import rehearse
 from apps.assistants.runtime.templates import value_of
 from apps.gateway import selectors as gateway
@@ -24,6 +24,7 @@ class PromptPreview:
     is_answered_here: bool
     values: tuple[tuple[str, str | None], ...]
     sources: tuple[Source, ...]
+    examples: tuple[FewShot, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-safe form."""
@@ -33,6 +34,7 @@ class PromptPreview:
             "model": self.model,
             "is_answered_here": self.is_answered_here,
             "values": dict(self.values),
+            "examples": [{"question": one.question, "answer": one.answer} for one in self.examples],
             "sources": [
                 {"number": source.number, "title": source.title, "location": source.location} for source in self.sources
             ],
@@ -55,6 +57,7 @@ async def preview(*, version: VersionSpec, question: str, given: Mapping[str, Ma
         is_answered_here=route.preferred.is_extractive or route.preferred.reads_slowly,
         values=tuple((variable.name, value_of(variable, given)) for variable in version.variables),
         sources=prompt.sources if prompt else (),
+        examples=prompt.examples if prompt else (),
     )
 
 

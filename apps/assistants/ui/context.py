@@ -153,6 +153,7 @@ def _tabs(request: TenantRequest, assistant: Assistant, current: str) -> list[di
     if request.actor.can("assistants.edit"):
         names.append(("edit", "Edit and try", "assistant_edit"))
     names += [
+        ("examples", "Examples", "example_list"),
         ("prompt", "Prompt", "prompt_preview"),
         ("versions", "Versions", "version_list"),
         ("release", "Release", "release"),

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.assistants.ui import prompts, releases, views
+from apps.assistants.ui import examples, prompts, releases, views
 
 app_name = "assistants"
 urlpatterns = [
@@ -31,4 +31,13 @@ urlpatterns = [
     path("prompt-blocks/new/", prompts.block_create, name="block_create"),
     path("prompt-blocks/<slug:slug>/", prompts.block_detail, name="block_detail"),
     path("prompt-blocks/<slug:slug>/delete/", prompts.block_delete, name="block_delete"),
+    path("assistants/<uuid:assistant_id>/examples/", examples.example_list, name="example_list"),
+    path("assistants/<uuid:assistant_id>/examples/import/", examples.example_import, name="example_import"),
+    path("assistants/<uuid:assistant_id>/examples/room/", examples.example_room, name="example_room"),
+    path("assistants/<uuid:assistant_id>/examples/<uuid:example_id>/", examples.example_edit, name="example_edit"),
+    path(
+        "assistants/<uuid:assistant_id>/examples/<uuid:example_id>/delete/",
+        examples.example_delete,
+        name="example_delete",
+    ),
 ]
