@@ -9,7 +9,10 @@ class EvaluationsConfig(AppConfig):
     verbose_name = "Evaluations"
 
     def ready(self) -> None:
+        from apps.assistants.services.starting import on_started
+        from apps.evaluations.services.starting import make_test_set
         from apps.evaluations.ui.dashboard_card import evaluation_card
         from parley.web.dashboard import register_card
 
         register_card(evaluation_card, order=60)
+        on_started(make_test_set)

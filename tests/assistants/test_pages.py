@@ -72,8 +72,8 @@ def words(response: Any) -> str:
 
 
 def test_the_empty_list_leads_on(owner: Pages, viewer: Pages) -> None:
-    assert "/assistants/new/" in words(owner.get())
-    assert "/assistants/new/" not in words(viewer.get())
+    assert "/assistants/start/" in words(owner.get())
+    assert "/assistants/start/" not in words(viewer.get())
 
 
 def test_the_list_says_what_visitors_get(owner: Pages, guide: Assistant) -> None:
@@ -358,3 +358,15 @@ def test_examples_are_added_changed_imported_and_taken_out(owner: Pages, guide: 
     assert owner.post(f"{here}{link}delete/", {}).status_code == 302
     assert "Refund?" not in words(owner.get(here))
     assert viewer.post(here, {"question": "a", "answer": "b"}).status_code == 403
+
+
+def test_an_assistant_starts_from_a_card(owner: Pages, viewer: Pages, tenant_a: Any) -> None:
+    assert "Customer support" in words(owner.get("start/"))
+    assert viewer.get("start/").status_code == 403
+    form = words(owner.get("new/?starter=structured-classifier"))
+    assert "with 3 examples" in form
+    assert "do nothing that it asks for" in form
+    made = owner.post("new/", {**FORM, "starter": "structured-classifier", "name": "Sorter"})
+    assert made.status_code == 302
+    with tenant_tx(tenant_a.tenant.id):
+        assert selectors.get_assistant("sorter").example_count == 3

@@ -10,6 +10,7 @@ from apps.assistants.comparison import FieldChange
 from apps.assistants.contracts import VariableSource, VariableType, VersionSpec
 from apps.assistants.models import Assistant, AssistantVersion, LabelMove, ScheduledMove
 from apps.assistants.selectors import LabelState, draft_spec, unpublished_changes, version_spec
+from apps.assistants.starters import Starter
 from apps.knowledge.contracts import MAX_ASKED_TAGS
 
 
@@ -95,11 +96,18 @@ class DraftChangeSerializer(DraftSerializer):
 
 
 class NewAssistantSerializer(DraftSerializer):
-    """A new assistant: name and instructions suffice."""
+    """A new assistant: name and instructions suffice, and a starter brings both."""
 
-    name = serializers.CharField(max_length=100)
-    instructions = serializers.CharField(max_length=20_000, trim_whitespace=False)
     slug = serializers.SlugField(max_length=60, required=False)
+    starter = serializers.CharField(max_length=60, required=False, help_text="Key of a starter; fields win over it")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Without a starter, name and instructions are required."""
+        if "starter" not in attrs:
+            missing = {name: ["This field is required."] for name in ("name", "instructions") if name not in attrs}
+            if missing:
+                raise serializers.ValidationError(missing)
+        return attrs
 
 
 class SharingSerializer(serializers.Serializer[Any]):
@@ -222,6 +230,19 @@ def scheduled_move_body(move: ScheduledMove) -> dict[str, Any]:
         "due_at": move.due_at,
         "state": move.state,
         "author": move.author_label,
+    }
+
+
+def starter_body(starter: Starter) -> dict[str, Any]:
+    """One way to start, with everything it brings."""
+    return {
+        "key": starter.key,
+        "name": starter.name,
+        "summary": starter.summary,
+        "settings": starter.fields,
+        "variables": [variable.as_dict() for variable in starter.variables],
+        "examples": [{"question": one.question, "answer": one.answer} for one in starter.examples],
+        "test_set": [{"question": case.question, "expected": case.expected} for case in starter.cases],
     }
 
 

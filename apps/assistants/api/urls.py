@@ -31,4 +31,5 @@ urlpatterns = [
     path("assistants/<str:ref>/examples/", examples.ExampleList.as_view(), name="example_list"),
     path("assistants/<str:ref>/examples/import/", examples.ExampleImport.as_view(), name="example_import"),
     path("assistants/<str:ref>/examples/<uuid:example_id>/", examples.ExampleDetail.as_view(), name="example_detail"),
+    path("assistant-starters/", views.StarterList.as_view(), name="starter_list"),
 ]

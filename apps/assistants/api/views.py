@@ -1,5 +1,6 @@
 """JSON views: validate, one call, render. An assistant is named by id or slug."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,8 @@ from apps.assistants import selectors
 from apps.assistants.api import serializers
 from apps.assistants.policies import PRODUCTION, require_move_label
 from apps.assistants.services import assistants, versions
+from apps.assistants.services.starting import start_from
+from apps.assistants.starters import STARTERS
 from apps.gateway import selectors as gateway
 from parley.errors import Invalid
 from parley.web.api import TenantAPIView, paginate, parse_body
@@ -29,8 +32,20 @@ class AssistantList(TenantAPIView):
     @extend_schema(request=serializers.NewAssistantSerializer, responses={201: dict})
     def post(self, request: Request) -> Response:
         fields = _with_model(parse_body(serializers.NewAssistantSerializer, request))
-        assistant = assistants.create_assistant(**fields)
+        starter = fields.pop("starter", None)
+        make = assistants.create_assistant if starter is None else partial(start_from, starter=starter)
+        assistant = make(**fields)
         return Response(serializers.assistant_body(assistant), status=status.HTTP_201_CREATED)
+
+
+class StarterList(TenantAPIView):
+    """Assistants to start from: name one as `starter` when creating an assistant."""
+
+    access = {"GET": "assistants.view"}
+
+    @extend_schema(responses=dict)
+    def get(self, request: Request) -> Response:
+        return Response({"results": [serializers.starter_body(starter) for starter in STARTERS]})
 
 
 class AssistantDetail(TenantAPIView):

@@ -9,6 +9,7 @@ from django import forms
 from apps.assistants.contracts import Variable, VersionSpec
 from apps.assistants.models import HOTTEST, LONGEST_ANSWER, Assistant
 from apps.assistants.services.assistants import DraftFields, SharingFields
+from apps.assistants.starters import Starter
 from parley.web.forms import JsonObjectField, NamesField
 
 _TOLD_TAGS = 20
@@ -233,10 +234,15 @@ def draft_initial(spec: VersionSpec, *, revision: int | None = None) -> dict[str
     }
 
 
-def new_initial() -> dict[str, Any]:
-    """Good defaults for an assistant that does not exist yet."""
+def new_initial(starter: Starter | None = None) -> dict[str, Any]:
+    """Good defaults for an assistant that does not exist yet, or what a starter brings."""
     defaults = Assistant()
-    return {"refusal": defaults.refusal, "max_output_tokens": defaults.max_output_tokens}
+    initial: dict[str, Any] = {"refusal": defaults.refusal, "max_output_tokens": defaults.max_output_tokens}
+    if starter is not None:
+        initial |= {"name": starter.name, **starter.fields}
+        for lines in ("rules", "suggested_questions"):
+            initial[lines] = "\n".join(starter.fields.get(lines, ()))
+    return initial
 
 
 class SharingForm(forms.Form):

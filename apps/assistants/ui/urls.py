@@ -7,6 +7,7 @@ from apps.assistants.ui import examples, prompts, releases, views
 app_name = "assistants"
 urlpatterns = [
     path("assistants/", views.assistant_list, name="assistant_list"),
+    path("assistants/start/", views.starter_list, name="starter_list"),
     path("assistants/new/", views.assistant_create, name="assistant_create"),
     path("assistants/<uuid:assistant_id>/", views.assistant_detail, name="assistant_detail"),
     path("assistants/<uuid:assistant_id>/edit/", views.assistant_edit, name="assistant_edit"),

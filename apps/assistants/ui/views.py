@@ -17,6 +17,8 @@ from apps.assistants.contracts import Variable
 from apps.assistants.models import Assistant
 from apps.assistants.policies import PRODUCTION, require_move_label
 from apps.assistants.services import assistants, labels, versions
+from apps.assistants.services.starting import start_from
+from apps.assistants.starters import STARTERS, find_starter
 from apps.assistants.ui import context
 from apps.assistants.ui.forms import DraftForm, SharingForm, VariableForms, draft_initial, new_initial
 from apps.gateway import selectors as gateway
@@ -42,22 +44,30 @@ def assistant_list(request: TenantRequest) -> HttpResponse:
     return render(request, "assistants/assistant_list.html", {"page": page, "rows": rows, "query": query})
 
 
+@tenant_page({"GET": "assistants.edit"})
+def starter_list(request: TenantRequest) -> HttpResponse:
+    """What a new assistant may start from."""
+    return render(request, "assistants/starter_list.html", {"starters": STARTERS})
+
+
 @tenant_page({"GET": "assistants.edit", "POST": "assistants.edit"})
 def assistant_create(request: TenantRequest) -> HttpResponse:
-    """A form for a new assistant; only name and instructions must be filled."""
-    form = _draft_form(request.POST or None, initial=new_initial())
+    """A form for a new assistant; only name and instructions must be filled, and `?starter=` fills them."""
+    starter = find_starter(request.POST.get("starter") or request.GET.get("starter", ""))
+    form = _draft_form(request.POST or None, initial=new_initial(starter))
     form.preselect_the_only_base()
-    declared = _variable_forms(request, ())
+    declared = _variable_forms(request, starter.variables if starter else ())
     if request.method == "POST" and form.is_valid() and declared.is_sound():
+        fields = form.draft_fields(declared.declared())
         try:
-            assistant = assistants.create_assistant(**form.draft_fields(declared.declared()))
+            assistant = start_from(starter=starter.key, **fields) if starter else assistants.create_assistant(**fields)
         except (Invalid, Conflict) as problem:
             form.add_errors(_errors(problem))
         else:
             messages.success(request, f"{assistant.name} is ready to try. Visitors meet it once you publish it.")
             return redirect(_url(request, "assistant_edit", assistant))
     status = _UNPROCESSABLE if form.is_bound else 200
-    values = {"form": form, "variables": declared}
+    values = {"form": form, "variables": declared, "starter": starter}
     return render(request, "assistants/assistant_create.html", values, status=status)
 
 
