@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from apps.assistants.contracts import FewShot, PinnedBlock, Variable, VersionSpec
+from apps.assistants.enums import GroundingChoice
 from apps.assistants.word_diff import DiffPart, diff_words
 
 Names = Mapping[UUID, str]
@@ -115,6 +116,7 @@ _SETTINGS: dict[str, _Setting] = {
         "Document filter", lambda value, names: json.dumps(value, ensure_ascii=False) if value else "None"
     ),
     "rewrites_follow_ups": _Setting("Rewrites follow-up questions", lambda value, names: "Yes" if value else "No"),
+    "grounding": _Setting("Unsupported sentences", lambda value, names: str(GroundingChoice(value).label)),
     "temperature": _Setting("Temperature", _temperature),
     "max_output_tokens": _Setting("Longest answer", lambda value, names: f"{value} tokens"),
     "refusal": _Setting("Refusal sentence", is_text=True),

@@ -18,6 +18,7 @@ __all__ = [
     "PublicAssistant",
     "RespondEvent",
     "Retrieved",
+    "SentenceChecked",
     "Source",
     "TextDelta",
     "Turn",
@@ -75,6 +76,11 @@ class PinnedBlock:
     text: str
 
 
+# What becomes of sentences that the passages do not support: nothing is looked at; they are marked; they are left out
+# and said anew once; the answer ends with the refusal.
+GroundingPolicy = Literal["off", "annotate", "rewrite", "refuse"]
+
+
 @dataclass(frozen=True, slots=True)
 class FewShot:
     """A question with the answer it should get."""
@@ -123,6 +129,8 @@ class VersionSpec:
     example_tokens: int = 0
     # What one conversation knows of the variables, by source. Never part of a stored state.
     given: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    grounding: GroundingPolicy = "off"
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-safe form, so that a run can freeze the exact state it was planned with (also a draft's)."""
@@ -203,6 +211,22 @@ class Retrieved:
 
 
 @dataclass(frozen=True, slots=True)
+class SentenceChecked:
+    """What the passages say about one sentence of the answer: supported, unsupported or contradicted.
+
+    `suspicion` orders sentences, 0 is none; `word` is the one it is about. `markers` are the passages it was held
+    against, all when it names none. A sentence that is not shown was left out of the answer.
+    """
+
+    sentence: str
+    verdict: str
+    suspicion: float
+    word: str | None
+    markers: tuple[int, ...]
+    is_shown: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The end of an answer. `text` equals all deltas joined.
 
@@ -216,9 +240,11 @@ class Finished:
     usage: Usage
     reason: FinishReason
     choice: ModelChoice | None
+    # In order; empty when the version has them unchecked.
+    checks: tuple[SentenceChecked, ...] = ()
 
 
-RespondEvent = Retrieved | ModelChosen | TextDelta | Finished
+RespondEvent = Retrieved | ModelChosen | TextDelta | SentenceChecked | Finished
 
 
 class Estimate(NamedTuple):

@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.assistants.comparison import FieldChange, changed_fields, compare
-from apps.assistants.contracts import FewShot, PinnedBlock, PublicAssistant, Variable, VersionSpec
+from apps.assistants.contracts import FewShot, GroundingPolicy, PinnedBlock, PublicAssistant, Variable, VersionSpec
 from apps.assistants.enums import MoveState
 from apps.assistants.models import (
     Assistant,
@@ -343,6 +343,7 @@ def draft_spec(assistant: Assistant) -> VersionSpec:
         metadata_filter=assistant.metadata_filter,
         rewrites_follow_ups=assistant.rewrites_follow_ups,
         route_id=assistant.route_id,
+        grounding=cast("GroundingPolicy", assistant.grounding),
     )
 
 

@@ -42,6 +42,8 @@ class Message(TenantOwned):
     conversation = TenantForeignKey(Conversation, on_delete=models.CASCADE, related_name="messages")
     role = models.CharField(max_length=16, choices=MessageRole)
     text = models.TextField(blank=True)
+    # Of an answer whose sentences were checked: what was found, in order (`assistants.contracts.SentenceChecked`).
+    checks = models.JSONField(null=True)
     # An answer that was regenerated is kept, hidden behind the one that replaced it.
     replaced_by = TenantForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="+")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from apps.assistants.contracts import SentenceChecked
 from apps.conversations.enums import MessageRole
 from apps.conversations.models import Citation, Conversation, Generation, Message, Rating
 from parley.web.markdown import render_markdown
@@ -57,6 +58,7 @@ def assembled(
         "generation_id": str(generation.id) if generation else None,
         "version": generation.version_number if generation else None,
         "citations": [citation_dict(citation) for citation in citations],
+        "checks": message.checks or [],
         "rating": {"value": rating.value, "reasons": rating.reasons, "comment": rating.comment} if rating else None,
         "usage": usage_dict(generation) if generation else None,
     }
@@ -83,6 +85,18 @@ def citation_dict(citation: Citation) -> dict[str, Any]:
         "url": citation.url,
         "text": citation.text,
         "quote": citation.quote,
+    }
+
+
+def check_dict(checked: SentenceChecked) -> dict[str, Any]:
+    """What was found about one sentence."""
+    return {
+        "sentence": checked.sentence,
+        "verdict": checked.verdict,
+        "suspicion": checked.suspicion,
+        "word": checked.word,
+        "markers": list(checked.markers),
+        "is_shown": checked.is_shown,
     }
 
 

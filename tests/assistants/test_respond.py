@@ -12,7 +12,16 @@ from uuid import UUID
 
 import pytest
 
-from apps.assistants.contracts import Finished, ModelChosen, RespondEvent, Retrieved, TextDelta, Turn, VersionSpec
+from apps.assistants.contracts import (
+    Finished,
+    ModelChosen,
+    RespondEvent,
+    Retrieved,
+    SentenceChecked,
+    TextDelta,
+    Turn,
+    VersionSpec,
+)
 from apps.assistants.runtime import respond
 from apps.assistants.runtime.prompt import estimate
 from apps.assistants.runtime.respond import SPARING_SENTENCE
@@ -102,7 +111,9 @@ def _index(tenant_id: Any) -> Any:
     return base.id
 
 
-def route_to(fake: FakeProvider, script: Script, *, name: str = "scripted", **changes: Any) -> ResolvedRoute:
+def route_to(
+    fake: FakeProvider, script: Script | list[Script], *, name: str = "scripted", **changes: Any
+) -> ResolvedRoute:
     fake.script(name, script)
     return ResolvedRoute("chat", (make_choice(target=fake.target(name), **changes), EXTRACTIVE))
 
@@ -484,4 +495,60 @@ async def test_known_answers_come_first_and_then_a_polite_refusal(
     assert (await ask("And refunds?", Grade.CACHED)).text == "Written [1]."
     declined = await ask("And refunds?", Grade.REFUSE)
     assert (declined.text, declined.call_id) == (SPARING_SENTENCE, None)
+    assert len(fake.calls) == 2
+
+
+_DOUBTFUL = "The Team plan includes 15 seats [1]. Further seats cost 9 dollars a month each [1]."
+_SEATS = "How many seats has the Team plan, and what do further seats cost?"
+
+
+async def test_an_answer_may_be_marked_without_waiting(fake: FakeProvider, version: VersionSpec) -> None:
+    version = replace(version, grounding="annotate")
+    heard = await listen(version=version, question=_SEATS, route=route_to(fake, Script(text=_DOUBTFUL)))
+    assert heard.finished.text == "".join(heard.deltas) == _DOUBTFUL
+    assert [(check.verdict, check.is_shown) for check in heard.finished.checks] == [
+        ("supported", True),
+        ("contradicted", True),
+    ]
+    told = [event for event in heard.events if isinstance(event, SentenceChecked)]
+    assert tuple(told) == heard.finished.checks
+    assert told[1].word == "9"
+
+
+async def test_an_unchecked_answer_is_told_no_verdicts(fake: FakeProvider, version: VersionSpec) -> None:
+    heard = await listen(version=version, question=_SEATS, route=route_to(fake, Script(text=_DOUBTFUL)))
+    assert heard.finished.checks == ()
+    assert not any(isinstance(event, SentenceChecked) for event in heard.events)
+
+
+async def test_a_sentence_without_support_ends_the_answer_with_the_refusal(
+    fake: FakeProvider, version: VersionSpec
+) -> None:
+    version = replace(version, grounding="refuse")
+    script = Script(text=f"{_DOUBTFUL} The Team plan includes 15 seats [1].")
+    heard = await listen(version=version, question=_SEATS, route=route_to(fake, script))
+    assert heard.finished.text == "".join(heard.deltas)
+    assert heard.finished.text.split() == f"The Team plan includes 15 seats [1]. {version.refusal}".split()
+    assert [citation.marker for citation in heard.finished.citations] == [1]
+    assert [check.is_shown for check in heard.finished.checks] == [True, False]
+
+
+async def test_a_sentence_without_support_is_said_anew_once_from_the_passages(
+    fake: FakeProvider, version: VersionSpec
+) -> None:
+    version = replace(version, grounding="rewrite")
+    again = Script(text="Further seats cost 4 dollars a month each [1].")
+    route = route_to(fake, [Script(text=_DOUBTFUL), again])
+    heard = await listen(version=version, question=_SEATS, route=route)
+    wanted = "The Team plan includes 15 seats [1]. Further seats cost 4 dollars a month each [1]."
+    assert heard.finished.text == "".join(heard.deltas) == wanted
+    assert [check.is_shown for check in heard.finished.checks] == [True, False, True]
+    assert "9 dollars" in fake.calls[-1].body["messages"][-1]["content"]
+
+
+async def test_what_stays_wrong_when_said_anew_is_left_out(fake: FakeProvider, version: VersionSpec) -> None:
+    version = replace(version, grounding="rewrite")
+    route = route_to(fake, [Script(text=_DOUBTFUL), Script(text="Further seats cost 8 dollars a month each [1].")])
+    heard = await listen(version=version, question=_SEATS, route=route)
+    assert heard.finished.text.strip() == "The Team plan includes 15 seats [1]."
     assert len(fake.calls) == 2

@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from apps.assistants.comparison import FieldChange
 from apps.assistants.contracts import VariableSource, VariableType, VersionSpec
+from apps.assistants.enums import GroundingChoice
 from apps.assistants.models import Assistant, AssistantVersion, LabelMove, ScheduledMove
 from apps.assistants.selectors import LabelState, draft_spec, unpublished_changes, version_spec
 from apps.assistants.starters import Starter
@@ -79,6 +80,11 @@ class DraftSerializer(serializers.Serializer[Any]):
     )
     rewrites_follow_ups = serializers.BooleanField(
         required=False, help_text="Whether its model says follow-up questions anew before they are searched"
+    )
+    grounding = serializers.ChoiceField(
+        choices=GroundingChoice.choices,
+        required=False,
+        help_text="What becomes of sentences of an answer that its passages do not support",
     )
     temperature = serializers.FloatField(required=False, allow_null=True, min_value=0, max_value=2)
     max_output_tokens = serializers.IntegerField(required=False, min_value=1, max_value=32_000)
@@ -290,6 +296,7 @@ def _settings(spec: VersionSpec) -> dict[str, Any]:
         "access_tags": list(spec.access_tags),
         "metadata_filter": spec.metadata_filter,
         "rewrites_follow_ups": spec.rewrites_follow_ups,
+        "grounding": spec.grounding,
         "temperature": spec.temperature,
         "max_output_tokens": spec.max_output_tokens,
         "refusal": spec.refusal,

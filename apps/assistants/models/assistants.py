@@ -9,6 +9,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
+from apps.assistants.enums import GroundingChoice
 from parley.tenancy.constraints import PlatformAccess
 from parley.tenancy.models import TenantForeignKey, TenantOwned
 
@@ -72,6 +73,8 @@ class Assistant(TenantOwned):
     access_tags = ArrayField(models.CharField(max_length=40), default=list, blank=True)
     metadata_filter = models.JSONField(default=None, null=True, blank=True)
     rewrites_follow_ups = models.BooleanField(default=False)
+    # What becomes of sentences of an answer that its passages do not support.
+    grounding = models.CharField(max_length=16, choices=GroundingChoice, default=GroundingChoice.OFF)
     draft_revision = models.PositiveIntegerField(default=1, editable=False)
 
     # The label `production`. It stands here and not among the other labels, so that a visitor's door reads one row.

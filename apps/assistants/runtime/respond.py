@@ -21,6 +21,7 @@ from apps.assistants.contracts import (
 )
 from apps.assistants.runtime.answer import Answer, PlainAnswer
 from apps.assistants.runtime.follow_up import search_query
+from apps.assistants.runtime.guarding import Guard
 from apps.assistants.runtime.known_answers import known_answer
 from apps.assistants.runtime.prompt import Prompt, compose, grounding_of
 from apps.assistants.runtime.restated import RestatedAnswer, basis_of, compose_small
@@ -62,6 +63,8 @@ async def respond(
 ) -> AsyncGenerator[RespondEvent]:
     """Answer one question: `Retrieved`, then `ModelChosen` and `TextDelta`s, then one `Finished`.
 
+    Where the version has its sentences checked, a `SentenceChecked` follows each of them.
+
     `history` holds the earlier turns, oldest first, without the question. The ambient tenant must be set and
     no transaction may be open. The consumer settles the call that `Finished` (or the last `ModelChosen`)
     names; when `Finished.call_id` is None no model was asked and `hold` is to be released. `conversation_id`
@@ -98,7 +101,9 @@ async def respond(
         yield Finished(text, (), call_id=None, usage=_NOTHING_USED, reason="stop", choice=None)
         return
     yield Retrieved(prompt.sources, searched_for, tuple(prompt.messages))
-    async with aclosing(_stream(request, prompt)) as events:
+    guard = Guard(version, route, prompt.sources) if version.grounding != "off" and prompt.sources else None
+    stream = _stream(request, prompt, guard)
+    async with aclosing(guard.watch(stream) if guard else stream) as events:
         async for event in events:
             yield event
 
@@ -228,7 +233,7 @@ def _compose_for_writing(request: _Request, sources: Sequence[Source]) -> Prompt
     )
 
 
-async def _stream(request: _Request, prompt: Prompt) -> AsyncGenerator[RespondEvent]:
+async def _stream(request: _Request, prompt: Prompt, guard: Guard | None) -> AsyncGenerator[RespondEvent]:
     answer: Answer = PlainAnswer(prompt.sources)
     call: ModelChosen | None = None
     said: list[str] = []
@@ -245,7 +250,7 @@ async def _stream(request: _Request, prompt: Prompt) -> AsyncGenerator[RespondEv
                     said.append(event.text)
                     if text := answer.feed(event.text):
                         yield TextDelta(text)
-                    if answer.is_enough:
+                    if answer.is_enough or (guard is not None and guard.is_enough):
                         break
                 case CallFinished():
                     usage, reason = event.usage, event.reason

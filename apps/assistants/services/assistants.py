@@ -50,6 +50,7 @@ class DraftFields(TypedDict, total=False):
     metadata_filter: Mapping[str, Any] | None
     rewrites_follow_ups: bool
     route_id: UUID | None
+    grounding: str
 
 
 @transaction.atomic

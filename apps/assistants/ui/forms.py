@@ -7,6 +7,7 @@ from uuid import UUID
 from django import forms
 
 from apps.assistants.contracts import Variable, VersionSpec
+from apps.assistants.enums import GroundingChoice
 from apps.assistants.models import HOTTEST, LONGEST_ANSWER, Assistant
 from apps.assistants.services.assistants import DraftFields, SharingFields
 from apps.assistants.starters import Starter
@@ -96,6 +97,13 @@ class DraftForm(forms.Form):
         required=False,
         help_text="“And for teams?” is searched as what it means. One more short call, for such questions only.",
     )
+    grounding = forms.ChoiceField(
+        label="Sentences that the sources do not support",
+        choices=GroundingChoice.choices,
+        required=False,
+        help_text="Each sentence of an answer is held against the passages it cites. To leave sentences out, the "
+        "answer appears sentence by sentence.",
+    )
     temperature = forms.FloatField(
         required=False,
         min_value=0,
@@ -162,6 +170,7 @@ class DraftForm(forms.Form):
             access_tags=data["access_tags"],
             metadata_filter=data["metadata_filter"],
             rewrites_follow_ups=data["rewrites_follow_ups"],
+            grounding=data["grounding"] or GroundingChoice.OFF,
             model_id=None if is_route else named,
             route_id=named if is_route else None,
             opening_message=data["opening_message"],
@@ -227,6 +236,7 @@ def draft_initial(spec: VersionSpec, *, revision: int | None = None) -> dict[str
         "access_tags": list(spec.access_tags),
         "metadata_filter": spec.metadata_filter,
         "rewrites_follow_ups": spec.rewrites_follow_ups,
+        "grounding": spec.grounding,
         "model_id": spec.model_id or spec.route_id,
         "suggested_questions": "\n".join(spec.suggested_questions),
         "rules": "\n".join(spec.rules),

@@ -13,7 +13,7 @@ from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
-from apps.assistants.contracts import BoundCitation
+from apps.assistants.contracts import BoundCitation, SentenceChecked
 from apps.conversations import frames, presentation, selectors
 from apps.conversations.enums import OPEN_STATUSES, GenerationStatus
 from apps.conversations.models import Citation, Generation, Message
@@ -48,6 +48,7 @@ class Outcome:
     seq: int
     error: str = ""
     citations: Sequence[BoundCitation] = field(default=())
+    checks: Sequence[SentenceChecked] = field(default=())
     call_id: UUID | None = None
     unused_call_id: UUID | None = None
     usage: Usage | None = None
@@ -119,6 +120,7 @@ def write_end(generation: Generation, outcome: Outcome) -> tuple[Message, list[C
         generation.model_label = outcome.choice.label[:200]
     message: Message = generation.message
     message.text = outcome.text
+    message.checks = [presentation.check_dict(checked) for checked in outcome.checks] or None
     citations = Citation.objects.bulk_create(_citations(generation, outcome.citations))
     cost = _settle(outcome)
     if outcome.call_id is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,12 +44,14 @@ def store_end(generation: Generation, message: Message) -> None:
     """Store how a locked run ended, and the text of its message. Runs inside the caller's `tenant_tx`."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "WITH said AS (UPDATE conversations_message SET text = %s WHERE tenant_id = %s AND id = %s) "
+            "WITH said AS (UPDATE conversations_message SET text = %s, checks = %s::jsonb "
+            "WHERE tenant_id = %s AND id = %s) "
             "UPDATE conversations_generation SET status = %s, text = %s, seq = %s, error = %s, lease_until = NULL, "
             "call_id = %s, model_label = %s, input_tokens = %s, output_tokens = %s, cost = %s, first_text_at = %s, "
             "finished_at = %s WHERE tenant_id = %s AND id = %s",
             [
                 message.text,
+                json.dumps(message.checks) if message.checks is not None else None,
                 message.tenant_id,
                 message.id,
                 generation.status,

@@ -12,9 +12,9 @@ import structlog
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
-from apps.assistants.contracts import Finished, ModelChosen, Retrieved, TextDelta
+from apps.assistants.contracts import Finished, ModelChosen, Retrieved, SentenceChecked, TextDelta
 from apps.assistants.runtime import respond
-from apps.conversations import frames
+from apps.conversations import frames, presentation
 from apps.conversations.enums import GenerationStatus
 from apps.conversations.selectors import FAILED_SENTENCE, INTERRUPTED_SENTENCE
 from apps.conversations.services import generations
@@ -56,6 +56,7 @@ class Run:
         self._first_text_at: datetime | None = None
         self._call: ModelChosen | None = None
         self._retrieved: Retrieved | None = None
+        self._checks: list[SentenceChecked] = []
         self._is_hold_used = False
         self._lease_ends_at = time.monotonic() + LEASE_SECONDS
         self._saved_at = time.monotonic()
@@ -153,6 +154,10 @@ class Run:
                 elif isinstance(event, Retrieved):
                     self._retrieved = event
                     self._emit("retrieved", sources=_listed(event))
+                elif isinstance(event, SentenceChecked):
+                    self._flush()
+                    self._checks.append(event)
+                    self._emit("checked", **presentation.check_dict(event))
                 else:
                     return self._completion(event)
         return self._failure(FAILED_SENTENCE, is_settled=False)
@@ -169,6 +174,7 @@ class Run:
             text,
             self._writer.seq + 1,
             citations=event.citations,
+            checks=event.checks,
             call_id=event.call_id,
             unused_call_id=self._unused_call_id() if event.call_id is None else None,
             usage=event.usage,
@@ -191,6 +197,7 @@ class Run:
             "".join(self._said),
             self._writer.seq + 1,
             error=sentence,
+            checks=self._checks,
             call_id=self._call.call_id if self._call else None,
             unused_call_id=self._unused_call_id(),
             choice=self._call.choice if self._call else None,

@@ -42,6 +42,21 @@ class ShownCitation:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownCheck:
+    """What was found about one sentence of an answer."""
+
+    sentence: str
+    verdict: str
+    word: str
+    is_shown: bool
+
+    @property
+    def tone(self) -> str:
+        """The badge's colour."""
+        return {"supported": "good", "contradicted": "bad"}.get(self.verdict, "warn")
+
+
+@dataclass(frozen=True, slots=True)
 class ShownMessage:
     """A message as the templates need it."""
 
@@ -58,11 +73,17 @@ class ShownMessage:
     rating: Rating | None
     model: str
     created_at: Any
+    checks: tuple[ShownCheck, ...] = ()
 
     @property
     def is_ended(self) -> bool:
         """Whether the answer can be rated, copied or asked for again."""
         return self.is_answer and not self.is_open
+
+    @property
+    def doubted(self) -> int:
+        """How many of the checked sentences the passages do not support."""
+        return sum(check.verdict != "supported" for check in self.checks)
 
     @property
     def was_cut(self) -> bool:
@@ -91,6 +112,7 @@ def shown(message: Message) -> ShownMessage:
         rating=next(iter(message.ratings.all()), None),
         model=generation.model_label if generation else "",
         created_at=message.created_at,
+        checks=tuple(_shown_check(check) for check in message.checks or ()),
     )
 
 
@@ -101,6 +123,10 @@ def shown_thread(messages: Iterable[Message]) -> list[ShownMessage]:
 
 def _text_so_far(generation: Generation | None) -> str:
     return generation.text if generation else ""
+
+
+def _shown_check(check: dict[str, Any]) -> ShownCheck:
+    return ShownCheck(check["sentence"], check["verdict"], check["word"] or "", check["is_shown"])
 
 
 def _shown_citation(citation: Citation) -> ShownCitation:

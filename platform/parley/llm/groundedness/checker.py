@@ -7,10 +7,12 @@ from enum import StrEnum
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
-from parley.llm.groundedness.evidence import Evidence
+from parley.llm.groundedness.evidence import Evidence, words_of
 from parley.llm.groundedness.features import NAMES, Rows, word_features
 from parley.llm.groundedness.head import Head, shipped_head, suspicion_of
+from parley.llm.sentences import split_sentences
 from parley.llm.support import attribute, without_markers
 from parley.llm.words import content_stems
 
@@ -67,7 +69,7 @@ def check(
     words, rows = word_features(text, evidence)
     if not words:
         return CheckedSentence(text, Verdict.SUPPORTED, 0.0)
-    suspicions = np.maximum(head.word_suspicions(rows), _plain_faults(words, rows))
+    suspicions = np.maximum(head.word_suspicions(rows), _plain_faults(text, words, rows))
     suspicion = suspicion_of(suspicions)
     worst = int(np.argmax(suspicions))
     if suspicion < (head.cautious if threshold is None else threshold):
@@ -76,7 +78,7 @@ def check(
     return CheckedSentence(text, verdict, suspicion, words[worst])
 
 
-def _plain_faults(words: list[str], rows: Rows) -> Rows:
+def _plain_faults(text: str, words: list[str], rows: Rows) -> Rows:
     """Faults that need no learning, 1 at the word that has one: the training data has only subtle ones.
 
     A figure or a name that stands nowhere in the passages; in a sentence most of whose words are foreign to them,
@@ -86,7 +88,7 @@ def _plain_faults(words: list[str], rows: Rows) -> Rows:
     closest, content = rows[:, _AT["closest"]], rows[:, _AT["content"]] > 0
     stem_found = rows[:, _AT["stem_found"]] > 0
     faults = is_figure & (rows[:, _AT["figure_missing"]] > 0)
-    faults |= (rows[:, _AT["capital_missing"]] > 0) & (closest < _SAME_NAME)
+    faults |= (rows[:, _AT["capital_missing"]] > 0) & (closest < _SAME_NAME) & ~_begins_sentence(text, len(words))
     foreign = content & ~stem_found & (closest <= _NEARLY_THE_WORD)
     if content.any() and foreign.sum() > _MOSTLY_FOREIGN * content.sum():
         faults |= foreign
@@ -94,6 +96,16 @@ def _plain_faults(words: list[str], rows: Rows) -> Rows:
         fits = rows[:, _AT["sentence_fits"]] > _SAME_SENTENCE
         faults |= content & fits & (rows[:, _AT["denied_differently"]] > 0)
     return faults.astype(np.float64)
+
+
+def _begins_sentence(text: str, count: int) -> npt.NDArray[np.bool_]:
+    """Which of the words are capitals for their place alone."""
+    begins = np.zeros(count, dtype=np.bool_)
+    place = 0
+    for sentence in split_sentences(text):
+        begins[place : place + 1] = True
+        place += len(words_of(sentence))
+    return begins
 
 
 def _contradicts(row: Rows) -> bool:
