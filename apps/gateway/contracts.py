@@ -1,10 +1,11 @@
 """What other apps may hold of the gateway: frozen values, no tables, no framework."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from enum import IntEnum
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 from uuid import UUID
 
 from parley.llm import FinishReason, ModelTarget, TextDelta, Usage
@@ -24,6 +25,7 @@ __all__ = [
     "FallbackReason",
     "Grade",
     "Hold",
+    "LongPromptPrice",
     "ModelChoice",
     "ModelChosen",
     "Price",
@@ -39,7 +41,7 @@ __all__ = [
 # `evaluation` is answering, too, on the chat route, but its spending is shown apart.
 Purpose = Literal["chat", "embed", "judge", "evaluation", "rerank", "rewrite"]
 RoutePurpose = Literal["chat", "embed", "judge"]
-Confidence = Literal["exact", "estimated"]
+Confidence = Literal["exact", "estimated", "unknown"]
 FallbackReason = Literal["error", "timeout", "rate_limit", "context_overflow", "refusal"]
 FALLBACK_REASONS: tuple[FallbackReason, ...] = get_args(FallbackReason)
 
@@ -48,19 +50,70 @@ EXTRACTIVE_MODEL_ID = UUID("00000000-0000-7000-8000-657874726163")
 
 
 @dataclass(frozen=True, slots=True)
+class LongPromptPrice:
+    """US dollars per million tokens of a whole call whose input is longer than `above_tokens`. None: as below."""
+
+    above_tokens: int
+    input_per_million: Decimal | None = None
+    output_per_million: Decimal | None = None
+    cached_input_per_million: Decimal | None = None
+    cache_write_per_million: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Price:
-    """US dollars per million tokens. `cached_input_per_million` None means: as other input."""
+    """US dollars per million tokens.
+
+    Cached, written-to-cache and image tokens are parts of the input, reasoning tokens of the output; None means: as
+    the rest of it. `long_prompts` raises all of them for a call with a long input, the lowest bound first.
+    """
 
     input_per_million: Decimal
     output_per_million: Decimal
     cached_input_per_million: Decimal | None = None
+    cache_write_per_million: Decimal | None = None
+    image_per_million: Decimal | None = None
+    reasoning_per_million: Decimal | None = None
+    long_prompts: tuple[LongPromptPrice, ...] = ()
 
     @property
     def is_free(self) -> bool:
         """True when no call can cost anything."""
-        return not (self.input_per_million or self.output_per_million or self.cached_input_per_million)
+        rates = [getattr(self, name) for name in (*_BASE, *_PARTS)]
+        return not any(rates) and not any(getattr(step, name) for step in self.long_prompts for name in _STEP)
+
+    def at(self, input_tokens: int) -> "Price":
+        """The price that counts for a call with so much input: that of the highest bound it passes."""
+        passed = [step for step in self.long_prompts if input_tokens > step.above_tokens]
+        if not passed:
+            return self
+        higher = {name: rate for name in _STEP if (rate := getattr(passed[-1], name)) is not None}
+        return replace(self, **higher, long_prompts=())
+
+    def details(self) -> dict[str, Any] | None:
+        """What is more than the three usual prices, as JSON with decimal strings; None when there is nothing."""
+        parts = {name: str(rate) for name in _PARTS if (rate := getattr(self, name)) is not None}
+        steps = [
+            {"above_tokens": step.above_tokens}
+            | {name: str(rate) for name in _STEP if (rate := getattr(step, name)) is not None}
+            for step in self.long_prompts
+        ]
+        return {**parts, **({"long_prompts": steps} if steps else {})} or None
+
+    def with_details(self, details: Mapping[str, Any]) -> "Price":
+        """The inverse of `details`."""
+        if not details:
+            return self
+        steps = tuple(
+            LongPromptPrice(step["above_tokens"], **{name: Decimal(step[name]) for name in _STEP if name in step})
+            for step in details.get("long_prompts", ())
+        )
+        return replace(self, **{name: Decimal(details[name]) for name in _PARTS if name in details}, long_prompts=steps)
 
 
+_BASE = ("input_per_million", "output_per_million", "cached_input_per_million")
+_PARTS = ("cache_write_per_million", "image_per_million", "reasoning_per_million")
+_STEP = (*_BASE, "cache_write_per_million")
 FREE = Price(Decimal(0), Decimal(0))
 
 

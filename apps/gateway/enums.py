@@ -56,10 +56,11 @@ class EntryKind(TextChoices):
 
 
 class Confidence(TextChoices):
-    """Whether the provider reported the tokens or Parley counted them."""
+    """Whether the provider reported the tokens, Parley counted them, or nobody knows and the most was charged."""
 
     EXACT = "exact", "Reported by the provider"
     ESTIMATED = "estimated", "Counted by Parley"
+    UNKNOWN = "unknown", "Not known: the most it could cost"
 
 
 class BudgetScope(TextChoices):
@@ -85,3 +86,19 @@ class PriceOrigin(TextChoices):
     TABLE = "table", "LiteLLM's price list"
     FREE = "free", "Runs here, costs nothing"
     UNKNOWN = "unknown", "Unknown"
+
+
+class AlertLine(TextChoices):
+    """What a threshold is a share of."""
+
+    LIMIT = "limit", "Limit"
+    WARNING = "warning", "Warning line"
+
+
+class DeliveryState(TextChoices):
+    """Whether somebody was told. `none`: there is no way to tell them."""
+
+    WAITING = "waiting", "Waiting"
+    SENT = "sent", "Sent"
+    FAILED = "failed", "Trying again"
+    NONE = "none", "Not sent"

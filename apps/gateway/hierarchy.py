@@ -105,6 +105,11 @@ class Counter:
         return self.limit.limit if self.limit is not None else None
 
     @property
+    def soft_limit(self) -> Decimal | None:
+        """From where on people are warned; None: nowhere."""
+        return self.limit.soft_limit if self.limit is not None else None
+
+    @property
     def key(self) -> tuple[str, str, str, date]:
         """What names the row within its tenant."""
         return self.scope, self.subject, self.kind, self.period.starts_on

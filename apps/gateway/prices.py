@@ -5,7 +5,7 @@ Unknown stays unknown, and then the model cannot be called (B-08).
 
 from __future__ import annotations
 
-from apps.gateway.contracts import FREE, Price
+from apps.gateway.contracts import FREE, LongPromptPrice, Price
 from apps.gateway.enums import PriceOrigin, ProviderKind
 from apps.gateway.routing.catalog import price_list_name
 from parley.llm import known_price
@@ -25,5 +25,23 @@ def price_of(
     listed = known_price(model=model_name, provider=provider) if provider is not None else None
     if listed is None:
         return None, PriceOrigin.UNKNOWN
-    price = Price(listed.input_per_million, listed.output_per_million, listed.cached_input_per_million)
+    steps = tuple(
+        LongPromptPrice(
+            step.above_tokens,
+            step.input_per_million,
+            step.output_per_million,
+            step.cached_input_per_million,
+            step.cache_write_per_million,
+        )
+        for step in listed.long_prompts
+    )
+    price = Price(
+        listed.input_per_million,
+        listed.output_per_million,
+        listed.cached_input_per_million,
+        listed.cache_write_per_million,
+        listed.image_per_million,
+        listed.reasoning_per_million,
+        steps,
+    )
     return price, PriceOrigin.TABLE

@@ -8,11 +8,24 @@ from django.db.models.functions import Now
 
 from apps.gateway.enums import HoldState
 from apps.gateway.models import Hold
-from apps.gateway.services import holds
-from parley.jobs import enqueue, platform_task, tenant_task
+from apps.gateway.services import alerts, holds
+from parley.jobs import enqueue, job, platform_task, tenant_task
+from parley.jobs.context import JobContext
 from parley.tenancy import tenant_tx
 
 _BATCH = 500
+
+
+@job(
+    kind=alerts.DELIVER_JOB,
+    title="Tell about a budget",
+    safe_to_repeat="what was sent is noted and not sent again; a receiver sees the same id",
+    seconds=120,
+    max_tries=8,
+)
+def deliver_alert(run: JobContext) -> None:
+    """Send one alert by mail and webhook."""
+    alerts.deliver(alert_id=run.subject())
 
 
 @platform_task(

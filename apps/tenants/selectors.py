@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from apps.tenants.enums import Role
 from apps.tenants.models import ApiKey, AuditEvent, Invitation, Membership, Tenant
 from parley.errors import NotFound
 from parley.web.actors import TenantRef
@@ -62,6 +63,12 @@ def find_membership(*, user_id: UUID, tenant_slug: str) -> MemberOf | None:
 def list_members() -> QuerySet[Membership]:
     """Members of the ambient tenant, longest-standing first."""
     return Membership.objects.select_related("user").order_by("created_at")
+
+
+def list_admin_emails() -> list[str]:
+    """Addresses of the ambient tenant's owners and admins, longest-standing first."""
+    leading = Membership.objects.filter(role__in=[Role.OWNER, Role.ADMIN]).order_by("created_at")
+    return list(leading.values_list("user__email", flat=True))
 
 
 def get_member(membership_id: UUID) -> Membership:

@@ -149,6 +149,7 @@ def test_prices_are_decimal_strings_and_unknown_ones_are_named(api: Api) -> None
         "input_per_million": "0.15",
         "output_per_million": "0.6",
         "cached_input_per_million": None,
+        "details": None,
     }
     unpriced = new_model(api, provider, name="n")
     assert unpriced["price"]["origin"] == "unknown"

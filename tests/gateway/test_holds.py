@@ -290,12 +290,12 @@ def test_the_ledger_cannot_be_rewritten_by_the_application() -> None:
 
 
 def test_the_ledger_has_one_line_for_each_dead_reservation() -> None:
-    """B-04: what nobody settled is charged as an estimate, once, and only where the time is up."""
+    """B-04: what nobody settled is charged at its most, marked as unknown, once, and only where the time is up."""
     dead, living = reserve(), reserve()
     let_expire(dead)
     expire_holds.run()
     expire_holds.run()
     assert Hold.objects.get(call_id=dead).state == "expired"
     assert Hold.objects.get(call_id=living).state == "held"
-    assert UsageEntry.objects.get(call_id=dead).confidence == "estimated"
+    assert UsageEntry.objects.get(call_id=dead).confidence == "unknown"
     assert spent_and_held() == (Decimal("0.01105"), Decimal("0.01105"))

@@ -10,7 +10,8 @@ from rest_framework import serializers
 from apps.gateway import periods, selectors
 from apps.gateway.contracts import Grade
 from apps.gateway.enums import BudgetPeriod, BudgetScope, ModelKind, ProviderKind, Purpose
-from apps.gateway.models import Budget, Model, Provider, SpendingLimit, UsageEntry
+from apps.gateway.models import AlertSettings, Budget, BudgetAlert, Model, Provider, SpendingLimit, UsageEntry
+from apps.gateway.services import alerts
 
 _ADDABLE = (ProviderKind.OPENAI.value, ProviderKind.LITELLM.value)
 
@@ -108,6 +109,14 @@ class LimitSerializer(LimitChangeSerializer):
     channel = serializers.CharField(max_length=16, required=False, allow_blank=True)
 
 
+class AlertSettingsSerializer(serializers.Serializer[Any]):
+    """Whom to tell about budgets. No addresses: owners and admins."""
+
+    emails = serializers.ListField(child=serializers.EmailField(), max_length=20, required=False, default=list)
+    webhook_url = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
+    makes_new_secret = serializers.BooleanField(required=False, default=False)
+
+
 class UsageFilterSerializer(serializers.Serializer[Any]):
     """Which ledger lines to list."""
 
@@ -165,6 +174,7 @@ def model_body(model: Model) -> dict[str, Any]:
             "input_per_million": money(price.input_per_million) if price else None,
             "output_per_million": money(price.output_per_million) if price else None,
             "cached_input_per_million": money(price.cached_input_per_million) if price else None,
+            "details": price.details() if price else None,
         },
         "created_at": model.created_at,
     }
@@ -208,6 +218,27 @@ def limit_body(limit: SpendingLimit) -> dict[str, Any]:
     }
 
 
+def alert_body(alert: BudgetAlert) -> dict[str, Any]:
+    """What was told, and whether it arrived."""
+    return {
+        **alerts.payload(alert),
+        "created_at": alert.created_at,
+        "mail": {"state": alert.mail_state, "note": alert.mail_note},
+        "webhook": {"state": alert.webhook_state, "note": alert.webhook_note},
+    }
+
+
+def alert_settings_body(chosen: AlertSettings, secret: str | None = None) -> dict[str, Any]:
+    """Whom to tell. The webhook's secret is in the answer that made it, and never again."""
+    return {
+        "emails": chosen.emails,
+        "webhook_url": chosen.webhook_url,
+        "has_secret": chosen.webhook_secret is not None,
+        "secret": secret,
+        "has_mail_server": alerts.has_mail_server(),
+    }
+
+
 def usage_body(entry: UsageEntry) -> dict[str, Any]:
     """One line of the ledger."""
     return {
@@ -225,7 +256,10 @@ def usage_body(entry: UsageEntry) -> dict[str, Any]:
         "grade": Grade(entry.grade).name.lower(),
         "input_tokens": entry.input_tokens,
         "cached_input_tokens": entry.cached_input_tokens,
+        "cache_write_tokens": entry.cache_write_tokens,
+        "image_tokens": entry.image_tokens,
         "output_tokens": entry.output_tokens,
+        "reasoning_tokens": entry.reasoning_tokens,
         "cost": money(entry.cost),
         "overage": money(entry.overage),
         "confidence": entry.confidence,

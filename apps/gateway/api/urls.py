@@ -18,5 +18,7 @@ urlpatterns = [
     path("budgets/<uuid:budget_id>/", views.BudgetDetail.as_view(), name="budget_detail"),
     path("spending-limits/", views.LimitList.as_view(), name="limit_list"),
     path("spending-limits/<uuid:limit_id>/", views.LimitDetail.as_view(), name="limit_detail"),
+    path("budget-alerts/", views.AlertList.as_view(), name="alert_list"),
+    path("budget-alerts/settings/", views.AlertSettingsDetail.as_view(), name="alert_settings"),
     path("usage/", views.UsageList.as_view(), name="usage_list"),
 ]

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from apps.gateway import selectors
 from apps.gateway.api import serializers
-from apps.gateway.services import budgets, models, providers
+from apps.gateway.services import alerts, budgets, models, providers
 from parley.errors import Invalid
 from parley.web.api import TenantAPIView, paginate, parse_body
 from parley.web.problems import flatten_errors
@@ -160,6 +160,31 @@ class LimitDetail(TenantAPIView):
     def delete(self, request: Request, limit_id: UUID) -> Response:
         budgets.delete_limit(limit_id=limit_id)
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class AlertList(TenantAPIView):
+    """What people were told about budgets, the newest first."""
+
+    access = {"GET": "budgets.view"}
+
+    @extend_schema(responses=dict)
+    def get(self, request: Request) -> Response:
+        return paginate(request, selectors.list_alerts(), serializers.alert_body)
+
+
+class AlertSettingsDetail(TenantAPIView):
+    """Whom to tell at 50, 80 and 100 %. PUT replaces it; a new webhook's secret is shown in that answer only."""
+
+    access = {"GET": "budgets.manage", "PUT": "budgets.manage"}
+
+    @extend_schema(responses=dict)
+    def get(self, request: Request) -> Response:
+        return Response(serializers.alert_settings_body(selectors.get_alert_settings()))
+
+    @extend_schema(request=serializers.AlertSettingsSerializer, responses=dict)
+    def put(self, request: Request) -> Response:
+        secret = alerts.set_alert_settings(**parse_body(serializers.AlertSettingsSerializer, request))
+        return Response(serializers.alert_settings_body(selectors.get_alert_settings(), secret))
 
 
 class UsageList(TenantAPIView):

@@ -64,9 +64,9 @@ class SpendingLimit(TenantOwned):
 class Budget(TenantOwned):
     """The counters of one scope in one period. `period_start` is its first day in the tenant's time zone.
 
-    `subject` says whose within the scope: an assistant, a channel of one, a visitor; empty for the tenant. `limit`
-    is what the last reservation was measured against. `spent` can pass it only when a provider reports more than
-    was reserved (B-02); `held` never does.
+    `subject` says whose within the scope: an assistant, a channel of one, a visitor; empty for the tenant. `limit` and
+    `soft_limit` are what the last reservation was measured against. `spent` can pass `limit` only when a provider
+    reports more than was reserved (B-02); `held` never does.
     """
 
     scope = models.CharField(max_length=16, choices=BudgetScope, default=BudgetScope.TENANT)
@@ -74,6 +74,9 @@ class Budget(TenantOwned):
     period = models.CharField(max_length=8, choices=BudgetPeriod, default=BudgetPeriod.MONTH)
     period_start = models.DateField()
     limit = MoneyField(null=True, blank=True)
+    soft_limit = MoneyField(null=True, blank=True)
+    # Thresholds of `alerting` that people were told of in this period.
+    told = ArrayField(models.PositiveSmallIntegerField(), null=True)
     spent = MoneyField(default=Decimal(0))
     held = MoneyField(default=Decimal(0))
     updated_at = models.DateTimeField(auto_now=True)
@@ -114,6 +117,8 @@ class Hold(TenantOwned):
     input_price = MoneyField()
     output_price = MoneyField()
     cached_input_price = MoneyField(null=True)
+    # What few models have: prices of reasoning, images and cache writes, and of long prompts; as decimal strings.
+    rate_details = models.JSONField(null=True)
     assistant_id = models.UUIDField(null=True)
     channel = models.CharField(max_length=16, blank=True)
     visitor_id = models.UUIDField(null=True)
@@ -134,7 +139,8 @@ class Hold(TenantOwned):
     @property
     def price(self) -> Price:
         """The price at the time of the reservation; later changes do not reach a call under way."""
-        return Price(self.input_price, self.output_price, self.cached_input_price)
+        base = Price(self.input_price, self.output_price, self.cached_input_price)
+        return base.with_details(self.rate_details or {})
 
     @property
     def counter_ids(self) -> list[UUID]:
@@ -163,6 +169,10 @@ class UsageEntry(TenantOwned):
     # Signed: a correction carries the difference to what was charged before.
     input_tokens = models.IntegerField()
     cached_input_tokens = models.IntegerField(default=0)
+    # Parts of the input and of the output that have prices of their own.
+    cache_write_tokens = models.IntegerField(default=0)
+    image_tokens = models.IntegerField(default=0)
+    reasoning_tokens = models.IntegerField(default=0)
     output_tokens = models.IntegerField()
     cost = MoneyField()
     overage = MoneyField(default=Decimal(0))

@@ -15,7 +15,7 @@ from django.db.models.functions import Now, TruncDate
 
 from apps.gateway import contracts, hierarchy, periods
 from apps.gateway.enums import BudgetPeriod, BudgetScope
-from apps.gateway.models import Budget, Hold, SpendingLimit, UsageEntry
+from apps.gateway.models import AlertSettings, Budget, BudgetAlert, Hold, SpendingLimit, UsageEntry
 from apps.tenants import selectors as tenants
 from parley.errors import NotFound
 from parley.tenancy import require_tenant_id
@@ -154,6 +154,16 @@ def _only_subject(limit: SpendingLimit) -> str | None:
     if limit.scope == BudgetScope.CHANNEL and not limit.channel:
         return None
     return hierarchy.subject_of(limit.scope, contracts.Spender(limit.assistant_id, limit.channel))
+
+
+def list_alerts() -> QuerySet[BudgetAlert]:
+    """What people were told about budgets, the newest first."""
+    return BudgetAlert.objects.select_related("budget", "tenant").order_by("-created_at", "-id")
+
+
+def get_alert_settings() -> AlertSettings:
+    """Whom to tell; unsaved defaults when nobody has chosen."""
+    return AlertSettings.objects.first() or AlertSettings()
 
 
 def list_budgets() -> QuerySet[Budget]:

@@ -10,6 +10,7 @@ from uuid import UUID
 from apps.gateway import selectors
 from apps.gateway.enums import BudgetPeriod, BudgetScope
 from apps.gateway.models import Budget, SpendingLimit
+from apps.gateway.services import alerts
 from apps.gateway.services.counters import open_month
 from apps.tenants.services import audit
 from parley.errors import Conflict, Invalid
@@ -85,7 +86,7 @@ def delete_limit(*, limit_id: UUID) -> None:
     """Remove a limit: what it counted stays in the ledger, nothing is stopped by it any more. Raises `NotFound`."""
     row = selectors.get_limit(limit_id)
     audit.record(action="budget.limit_removed", target=row, before=_shown(row), after={})
-    row.limit = None
+    row.limit = row.soft_limit = None
     _show_on_running_month(row)
     row.delete()
 
@@ -120,8 +121,10 @@ def _require_steps(row: SpendingLimit) -> None:
 def _show_on_running_month(row: SpendingLimit) -> None:
     """The tenant's month shows its limit at once; other counters when the next call is measured against it."""
     if row.scope == BudgetScope.TENANT and row.period == BudgetPeriod.MONTH:
+        # What is spent may have reached the new limit already.
         month = open_month()
-        Budget.objects.filter(id=month.row.id).update(limit=row.limit)
+        Budget.objects.filter(id=month.row.id).update(limit=row.limit, soft_limit=row.soft_limit)
+        alerts.raise_alerts([month.row.id])
 
 
 def _shown(row: SpendingLimit) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from django.db.models.functions import Now
 from apps.gateway import contracts, pricing, selectors
 from apps.gateway.enums import Confidence, EntryKind, HoldState
 from apps.gateway.models import Hold, UsageEntry
-from apps.gateway.services import counters, spending, taking
+from apps.gateway.services import alerts, counters, spending, taking
 from parley.db.inserts import insert_parts
 from parley.errors import Invalid, NotFound, OverBudget
 from parley.llm import Usage, count_tokens
@@ -27,6 +27,16 @@ log = structlog.get_logger(__name__)
 
 # Longer than the longest call (300 s, tried on several models) and its wait in a queue.
 LIFETIME = timedelta(minutes=15)
+# Whether the highest threshold that a counter has reached is one that nobody was told of (`alerting`).
+_HAS_NEWS = """
+("limit" IS NOT NULL AND spent * 100 >= "limit" * 50 AND NOT COALESCE(told, '{}') && ARRAY[
+    CASE WHEN spent >= "limit" THEN 100 WHEN spent * 100 >= "limit" * 80 THEN 80 ELSE 50 END]::smallint[])
+OR (soft_limit IS NOT NULL AND "limit" IS NULL AND spent * 100 >= soft_limit * 50 AND NOT COALESCE(told, '{}') && ARRAY[
+    CASE WHEN spent >= soft_limit THEN 1100 WHEN spent * 100 >= soft_limit * 80 THEN 1080 ELSE 1050 END]::smallint[])
+OR (soft_limit IS NOT NULL AND "limit" IS NOT NULL AND spent >= soft_limit
+    AND NOT COALESCE(told, '{}') && ARRAY[1100]::smallint[])
+"""
+
 _OPEN = (HoldState.HELD, HoldState.EXPIRED)
 
 
@@ -99,6 +109,7 @@ def _new_hold(
         input_price=price.input_per_million,
         output_price=price.output_per_million,
         cached_input_price=price.cached_input_per_million,
+        rate_details=price.details(),
         assistant_id=spender.assistant_id,
         channel=spender.channel,
         visitor_id=spender.visitor_id,
@@ -162,7 +173,7 @@ def expire(*, call_id: UUID) -> bool:
     if not is_dead:
         return False
     usage = Usage(pricing.padded_input(hold.input_tokens), hold.max_output_tokens, is_reported=False)
-    _charge(hold, usage, Confidence.ESTIMATED, state=HoldState.EXPIRED, cost=hold.amount)
+    _charge(hold, usage, Confidence.UNKNOWN, state=HoldState.EXPIRED, cost=hold.amount)
     log.warning("hold.expired", call_id=str(call_id), amount=str(hold.amount))
     return True
 
@@ -187,6 +198,9 @@ def _correct(hold: Hold, usage: Usage, confidence: Confidence, *, cost: Decimal)
         usage.input_tokens - charged.input_tokens,
         usage.output_tokens - charged.output_tokens,
         usage.cached_input_tokens - charged.cached_input_tokens,
+        cache_write_tokens=usage.cache_write_tokens - charged.cache_write_tokens,
+        image_tokens=usage.image_tokens - charged.image_tokens,
+        reasoning_tokens=usage.reasoning_tokens - charged.reasoning_tokens,
     )
     _book(
         hold,
@@ -228,6 +242,9 @@ def _book(
         grade=hold.grade,
         input_tokens=usage.input_tokens,
         cached_input_tokens=usage.cached_input_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+        image_tokens=usage.image_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
         output_tokens=usage.output_tokens,
         cost=cost,
         overage=overage,
@@ -240,7 +257,12 @@ def _book(
         cursor.execute(
             "WITH closed AS (UPDATE gateway_hold SET state = %s, closed_at = statement_timestamp() "  # noqa: S608 - names of columns only
             f"WHERE tenant_id = %s AND id = %s), {taking.LOCKED}, moved AS (UPDATE gateway_budget AS b "
-            "SET held = b.held + %s, spent = b.spent + %s FROM locked WHERE b.id = locked.id) "
-            f"INSERT INTO gateway_usageentry ({columns}) VALUES ({placeholders})",
+            "SET held = b.held + %s, spent = b.spent + %s FROM locked WHERE b.id = locked.id "
+            'RETURNING b.id, b.spent, b."limit", b.soft_limit, b.told) '
+            f"INSERT INTO gateway_usageentry ({columns}) VALUES ({placeholders}) "
+            f"RETURNING (SELECT array_agg(id) FROM moved WHERE {_HAS_NEWS})",
             [state, hold.tenant_id, hold.id, *taking.locked(moved), held, cost, *values],
         )
+        (news,) = cursor.fetchone()
+    if news and cost > 0:
+        alerts.raise_alerts(news)

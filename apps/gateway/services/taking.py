@@ -83,7 +83,7 @@ def take(
     hold.grade = max(least, *(level.grade for level in levels))
     if len(levels) > 1:
         hold.budget_ids = [level.id for level in levels]
-    _store(hold)
+    _store(hold, levels)
 
 
 def give_back(hold: Hold) -> None:
@@ -112,12 +112,14 @@ def _take_at_once(hold: Hold, month: OpenMonth, counter: Counter) -> bool:
         hold.grade = max(hold.grade, counter.limit.grade(month.row.spent + month.row.held))
     ceiling = counter.ceiling
     columns, placeholders, values = insert_parts(hold)
+    limits = [ceiling, counter.soft_limit]
+    fits = [ceiling, ceiling, hold.amount]
     with connection.cursor() as cursor:
         cursor.execute(
-            'WITH taken AS (UPDATE gateway_budget SET held = held + %s, "limit" = %s WHERE tenant_id = %s AND id = %s '  # noqa: S608 - names of columns only
-            "AND (%s::numeric IS NULL OR %s >= spent + held + %s) RETURNING id) "
+            'WITH taken AS (UPDATE gateway_budget SET held = held + %s, "limit" = %s, soft_limit = %s '  # noqa: S608 - names of columns only
+            "WHERE tenant_id = %s AND id = %s AND (%s::numeric IS NULL OR %s >= spent + held + %s) RETURNING id) "
             f"INSERT INTO gateway_hold ({columns}) SELECT {placeholders} FROM taken",
-            [hold.amount, ceiling, hold.tenant_id, hold.budget_id, ceiling, ceiling, hold.amount, *values],
+            [hold.amount, *limits, hold.tenant_id, hold.budget_id, *fits, *values],
         )
         return bool(cursor.rowcount)
 
@@ -163,14 +165,18 @@ def _shortened(hold: Hold, month: OpenMonth, levels: Sequence[_Level], *, wanted
     return tokens
 
 
-def _store(hold: Hold) -> None:
-    """Move the locked counters and store the hold."""
+def _store(hold: Hold, levels: Sequence[_Level]) -> None:
+    """Move the locked counters, note what they were measured against, and store the hold."""
+    wanted = ", ".join(["(%s::uuid, %s::numeric, %s::numeric)"] * len(levels))
+    limits = [value for level in levels for value in (level.id, level.counter.ceiling, level.counter.soft_limit)]
     columns, placeholders, values = insert_parts(hold)
     with connection.cursor() as cursor:
         cursor.execute(
-            "WITH taken AS (UPDATE gateway_budget SET held = held + %s WHERE tenant_id = %s AND id = ANY(%s::uuid[])) "  # noqa: S608 - names of columns only
+            'WITH taken AS (UPDATE gateway_budget AS b SET held = b.held + %s, "limit" = w.ceiling, '  # noqa: S608 - names of columns only
+            f"soft_limit = w.soft_limit FROM (VALUES {wanted}) AS w (id, ceiling, soft_limit) "
+            "WHERE b.tenant_id = %s AND b.id = w.id) "
             f"INSERT INTO gateway_hold ({columns}) VALUES ({placeholders})",
-            [hold.amount, hold.tenant_id, hold.counter_ids, *values],
+            [hold.amount, *limits, hold.tenant_id, *values],
         )
 
 

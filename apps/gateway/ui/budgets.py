@@ -21,6 +21,7 @@ from apps.gateway.contracts import BudgetStatus, UsageLine
 from apps.gateway.enums import BudgetPeriod, BudgetScope, Purpose
 from apps.gateway.models import UsageEntry
 from apps.gateway.services import budgets
+from apps.gateway.services.alerts import has_mail_server, sentence
 from apps.gateway.services.names import assistant_names
 from apps.gateway.ui.forms import LimitForm
 from apps.gateway.ui.limits import describe
@@ -31,6 +32,7 @@ from parley.web.forms import add_problem
 _SPANS = {"month": "This month", "last": "Last month", "quarter": "90 days"}
 _WARN_AT, _BAD_AT = Decimal("0.8"), Decimal(1)
 _SHOWN_LINES = 300
+_SHOWN_ALERTS = 10
 # A spreadsheet runs a cell that begins with one of these as a formula.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -108,6 +110,8 @@ def _page(request: TenantRequest, status: BudgetStatus, form: LimitForm) -> dict
         "tone": _tone(status),
         "limit_form": form,
         "limits": _limits(),
+        "alerts": [(alert, sentence(alert)) for alert in selectors.list_alerts()[:_SHOWN_ALERTS]],
+        "has_mail_server": has_mail_server(),
         "chosen": chosen,
         "spans": _span_links(request, chosen),
         "purposes": Purpose.choices,

@@ -188,6 +188,30 @@ class SpendingLimitForm(forms.Form):
             self.fields[name].choices = choices  # type: ignore[attr-defined]  # all three are choice fields
 
 
+class AlertForm(forms.Form):
+    """Whom to tell."""
+
+    emails = forms.CharField(
+        label="E-mail addresses",
+        required=False,
+        max_length=4_000,
+        widget=forms.Textarea(attrs={"rows": 3, "autocomplete": "off", "spellcheck": "false"}),
+        help_text="One on each line. Left empty, owners and admins are told.",
+    )
+    webhook_url = forms.CharField(
+        label="Webhook",
+        required=False,
+        max_length=500,
+        widget=forms.URLInput(attrs={"placeholder": "https://example.com/alerts", "autocomplete": "off"}),
+        help_text="Gets each alert as signed JSON and is called again until it answers with a status of 200 to 299.",
+    )
+    makes_new_secret = forms.BooleanField(label="Make a new secret for the signature", required=False)
+
+    def values(self) -> dict[str, Any]:
+        """What the service takes."""
+        return {**self.cleaned_data, "emails": self.cleaned_data["emails"].split()}
+
+
 _SCOPES = [
     (BudgetScope.TENANT.value, "Everything together"),
     (BudgetScope.ASSISTANT.value, "An assistant"),

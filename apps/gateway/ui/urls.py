@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.gateway.ui import budgets, limits, models, providers, routes
+from apps.gateway.ui import alerts, budgets, limits, models, providers, routes
 
 app_name = "gateway"
 urlpatterns = [
@@ -24,6 +24,7 @@ urlpatterns = [
     path("models/providers/<uuid:provider_id>/delete/", providers.provider_delete, name="provider_delete"),
     path("budgets/", budgets.budget_list, name="budget_list"),
     path("budgets/limit/", budgets.budget_edit, name="budget_edit"),
+    path("budgets/alerts/", alerts.alert_edit, name="alert_edit"),
     path("budgets/limits/new/", limits.limit_create, name="limit_create"),
     path("budgets/limits/<uuid:limit_id>/", limits.limit_edit, name="limit_edit"),
     path("budgets/limits/<uuid:limit_id>/delete/", limits.limit_delete, name="limit_delete"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.message import Message
 from functools import lru_cache
@@ -71,6 +72,12 @@ def fetch(
     )
 
 
+def post(url: str, *, body: bytes, headers: Mapping[str, str], max_bytes: int) -> int:
+    """POST to an address under the operator's settings and return the status; see `EgressClient.post`."""
+    client = EgressClient(_allowance(tuple(settings.PARLEY_EGRESS_ALLOW)))
+    return client.post(url, body=body, headers=headers, max_bytes=max_bytes)
+
+
 def check_address(url: str) -> None:
     """Raise `EgressRefused` for an address that would never be called, before anybody waits for it.
 
@@ -127,6 +134,51 @@ class EgressClient:
                 extra = {}  # May hold a key that is meant for the first server only.
             target = following
 
+    def post(
+        self,
+        url: str,
+        *,
+        body: bytes,
+        headers: Mapping[str, str],
+        max_bytes: int,
+        total_seconds: float = TOTAL_SECONDS,
+    ) -> int:
+        """POST a body and return the status. A redirect is not followed: what was signed is for one address only.
+
+        At most `max_bytes` of the answer are read, and thrown away. Raises as `fetch` does.
+        """
+        target = judge_url(url, self._allowance)
+        extra = {name: text for name, text in headers.items() if name.lower() not in _OUR_HEADERS}
+        wanted = {**extra, "User-Agent": USER_AGENT, "Accept": "*/*", "Content-Length": str(len(body))}
+        with self._stream("POST", target, wanted, Deadline.after(total_seconds), body) as response:
+            left = max_bytes
+            for part in response.iter_stream():
+                left -= len(part)
+                if left < 0:
+                    break
+            return int(response.status)
+
+    @contextmanager
+    def _stream(
+        self, method: str, target: Target, headers: Mapping[str, str], deadline: Deadline, body: bytes | None = None
+    ) -> Iterator[httpcore.Response]:
+        backend = JudgedBackend(
+            target, allowance=self._allowance, deadline=deadline, resolve=self._resolve, dialler=self._dialler
+        )
+        timeouts = {"connect": CONNECT_SECONDS, "read": None, "write": None, "pool": CONNECT_SECONDS}
+        try:
+            with (
+                httpcore.ConnectionPool(ssl_context=_tls(), network_backend=backend) as pool,
+                pool.stream(
+                    method, target.url, headers=list(headers.items()), content=body, extensions={"timeout": timeouts}
+                ) as response,
+            ):
+                yield response
+        except httpcore.TimeoutException:
+            raise EgressFailed(f"{target.host} did not answer in time.", reason="timeout") from None
+        except (httpcore.NetworkError, httpcore.ProtocolError, OSError):
+            raise EgressFailed(f"{target.host} could not be reached.", reason="unreachable") from None
+
     def _get(
         self,
         target: Target,
@@ -137,39 +189,25 @@ class EgressClient:
         passed: tuple[str, ...],
     ) -> Fetched | str:
         """One request: the answer, or where it redirects to."""
-        backend = JudgedBackend(
-            target, allowance=self._allowance, deadline=deadline, resolve=self._resolve, dialler=self._dialler
-        )
-        timeouts = {"connect": CONNECT_SECONDS, "read": None, "write": None, "pool": CONNECT_SECONDS}
-        try:
-            with (
-                httpcore.ConnectionPool(ssl_context=_tls(), network_backend=backend) as pool,
-                pool.stream(
-                    "GET", target.url, headers=list(headers.items()), extensions={"timeout": timeouts}
-                ) as response,
-            ):
-                found = _Headers(response)
-                location = found.text("location")
-                if response.status in _REDIRECTS and location is not None:
-                    return location.strip().replace(" ", "%20")
-                content = b""
-                if 200 <= response.status < 300 and response.status not in (204, 205):
-                    content = _content(response, found, accept, max_bytes)
-                return Fetched(
-                    url=target.url,
-                    status=response.status,
-                    content_type=found.media_type,
-                    charset=found.charset,
-                    content=content,
-                    etag=found.text("etag"),
-                    last_modified=found.text("last-modified"),
-                    redirected_from=passed,
-                    headers=found.values,
-                )
-        except httpcore.TimeoutException:
-            raise EgressFailed(f"{target.host} did not answer in time.", reason="timeout") from None
-        except (httpcore.NetworkError, httpcore.ProtocolError, OSError):
-            raise EgressFailed(f"{target.host} could not be reached.", reason="unreachable") from None
+        with self._stream("GET", target, headers, deadline) as response:
+            found = _Headers(response)
+            location = found.text("location")
+            if response.status in _REDIRECTS and location is not None:
+                return location.strip().replace(" ", "%20")
+            content = b""
+            if 200 <= response.status < 300 and response.status not in (204, 205):
+                content = _content(response, found, accept, max_bytes)
+            return Fetched(
+                url=target.url,
+                status=response.status,
+                content_type=found.media_type,
+                charset=found.charset,
+                content=content,
+                etag=found.text("etag"),
+                last_modified=found.text("last-modified"),
+                redirected_from=passed,
+                headers=found.values,
+            )
 
 
 class _Headers:
@@ -226,4 +264,5 @@ __all__ = [
     "Fetched",
     "check_address",
     "fetch",
+    "post",
 ]

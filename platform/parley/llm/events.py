@@ -8,12 +8,18 @@ FinishReason = Literal["stop", "length", "content_filter"]
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one call. `is_reported` is False when the provider said nothing and the counts are estimates."""
+    """Tokens of one call. `is_reported` is False when the provider said nothing and the counts are estimates.
+
+    Cached, written-to-cache and image tokens are parts of the input, reasoning tokens of the output.
+    """
 
     input_tokens: int
     output_tokens: int
     cached_input_tokens: int = 0
     is_reported: bool = True
+    cache_write_tokens: int = 0
+    image_tokens: int = 0
+    reasoning_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

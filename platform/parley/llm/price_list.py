@@ -4,6 +4,8 @@ Importing it costs seconds and 180 MB; the table is 3 MB of JSON, read in 40 ms 
 """
 
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -13,15 +15,40 @@ from parley.llm.errors import LlmError
 from parley.llm.local_model_files import wheel_file
 
 _MILLION = Decimal(1_000_000)
+_ABOVE_NAMES = (
+    "input_cost_per_token",
+    "output_cost_per_token",
+    "cache_read_input_token_cost",
+    "cache_creation_input_token_cost",
+)
+_ABOVE = re.compile(rf"({'|'.join(_ABOVE_NAMES)})_above_(\d+)k_tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownLongPromptPrice:
+    """US dollars per million tokens of a whole call whose input is longer than `above_tokens`; None: not listed."""
+
+    above_tokens: int
+    input_per_million: Decimal | None = None
+    output_per_million: Decimal | None = None
+    cached_input_per_million: Decimal | None = None
+    cache_write_per_million: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class KnownPrice:
-    """US dollars per million tokens, exact decimals. `cached_input_per_million` is None where it has no own price."""
+    """US dollars per million tokens, exact decimals. What is None has no price of its own.
+
+    `long_prompts` are the rates above a length of the prompt, the lowest bound first.
+    """
 
     input_per_million: Decimal
     output_per_million: Decimal
     cached_input_per_million: Decimal | None = None
+    cache_write_per_million: Decimal | None = None
+    image_per_million: Decimal | None = None
+    reasoning_per_million: Decimal | None = None
+    long_prompts: tuple[KnownLongPromptPrice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +69,14 @@ def known_price(*, model: str, provider: str | None = None) -> KnownPrice | None
         return None
     if entry.get("mode") != "embedding" and "output_cost_per_token" not in entry:
         return None
-    cached = entry.get("cache_read_input_token_cost")
     return KnownPrice(
         input_per_million=_per_million(entry["input_cost_per_token"]),
         output_per_million=_per_million(entry.get("output_cost_per_token") or "0"),
-        cached_input_per_million=None if cached is None else _per_million(cached),
+        cached_input_per_million=_listed(entry, "cache_read_input_token_cost"),
+        cache_write_per_million=_listed(entry, "cache_creation_input_token_cost"),
+        image_per_million=_listed(entry, "input_cost_per_image_token"),
+        reasoning_per_million=_listed(entry, "output_cost_per_reasoning_token"),
+        long_prompts=_long_prompts(entry),
     )
 
 
@@ -58,6 +88,23 @@ def known_context(*, model: str, provider: str | None = None) -> KnownContext | 
         return None
     longest = entry.get("max_output_tokens")
     return KnownContext(int(size), None if longest is None else int(longest))
+
+
+def _long_prompts(entry: Mapping[str, Any]) -> tuple[KnownLongPromptPrice, ...]:
+    """The table names bounds in its keys: `input_cost_per_token_above_200k_tokens`."""
+    bounds = sorted({int(found[2]) for key in entry if (found := _ABOVE.fullmatch(key))})
+    return tuple(
+        KnownLongPromptPrice(
+            bound * 1_000,
+            *(_listed(entry, f"{name}_above_{bound}k_tokens") for name in _ABOVE_NAMES),
+        )
+        for bound in bounds
+    )
+
+
+def _listed(entry: Mapping[str, Any], key: str) -> Decimal | None:
+    value = entry.get(key)
+    return None if value is None else _per_million(value)
 
 
 def _per_million(value: object) -> Decimal:

@@ -56,3 +56,15 @@ def test_nothing_here_imports_litellm() -> None:
     platform = Path(__file__).parents[3] / "platform"
     reply = subprocess.run([sys.executable, "-c", code], cwd=platform, capture_output=True, text=True, check=True)
     assert reply.stdout.strip() == "False"
+
+
+def test_parts_and_long_prompts_have_their_prices() -> None:
+    """Read from the table's own keys: the bound stands in the name."""
+    price = known_price(model="gemini-2.5-pro", provider="gemini")
+    assert price is not None
+    (step,) = price.long_prompts
+    assert step.above_tokens == 200_000
+    assert step.input_per_million == 2 * price.input_per_million
+    thinking = known_price(model="gemini-2.5-flash", provider="gemini")
+    assert thinking is not None
+    assert thinking.reasoning_per_million is not None

@@ -141,8 +141,15 @@ def _read(
     reported = getattr(chunk, "usage", None)
     if reported is not None:
         details = getattr(reported, "prompt_tokens_details", None)
-        cached = getattr(details, "cached_tokens", None) or 0
-        usage = Usage(reported.prompt_tokens or 0, reported.completion_tokens or 0, cached)
+        written = getattr(reported, "completion_tokens_details", None)
+        usage = Usage(
+            reported.prompt_tokens or 0,
+            reported.completion_tokens or 0,
+            getattr(details, "cached_tokens", None) or 0,
+            cache_write_tokens=getattr(details, "cache_creation_tokens", None) or 0,
+            image_tokens=getattr(details, "image_tokens", None) or 0,
+            reasoning_tokens=getattr(written, "reasoning_tokens", None) or 0,
+        )
     return text, reason, usage
 
 

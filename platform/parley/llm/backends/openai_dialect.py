@@ -187,10 +187,14 @@ class _Answer:
 
 def _usage(reported: dict[str, Any]) -> Usage:
     details = reported.get("prompt_tokens_details") or {}
+    written = reported.get("completion_tokens_details") or {}
     return Usage(
         input_tokens=int(reported.get("prompt_tokens") or 0),
         output_tokens=int(reported.get("completion_tokens") or 0),
         cached_input_tokens=int(details.get("cached_tokens") or 0),
+        cache_write_tokens=int(details.get("cache_creation_tokens") or 0),
+        image_tokens=int(details.get("image_tokens") or 0),
+        reasoning_tokens=int(written.get("reasoning_tokens") or 0),
     )
 
 
