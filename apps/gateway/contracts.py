@@ -200,6 +200,7 @@ class Spender:
     channel: str = ""
     visitor_id: UUID | None = None
     conversation_id: UUID | None = None
+    api_key_id: UUID | None = None
 
 
 NOBODY = Spender()

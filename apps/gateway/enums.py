@@ -88,6 +88,14 @@ class PriceOrigin(TextChoices):
     UNKNOWN = "unknown", "Unknown"
 
 
+class RateScope(TextChoices):
+    """Whose requests a rate limit counts."""
+
+    TENANT = "tenant", "Workspace"
+    KEY = "key", "Each API key"
+    VISITOR = "visitor", "Each visitor"
+
+
 class AlertLine(TextChoices):
     """What a threshold is a share of."""
 

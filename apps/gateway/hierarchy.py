@@ -90,6 +90,16 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """How much may be asked in a minute and at once, whatever it costs; None: as much as they like."""
+
+    scope: str
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+    concurrent: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Counter:
     """One row that a call moves. `limit` is the rule that applies to it; only the tenant's month may have none."""
 

@@ -8,7 +8,8 @@ from django.db.models.functions import Now
 
 from apps.gateway.enums import HoldState
 from apps.gateway.models import Hold
-from apps.gateway.services import alerts, holds
+from apps.gateway.services import alerts, holds, rollups
+from apps.tenants import selectors as tenants
 from parley.jobs import enqueue, job, platform_task, tenant_task
 from parley.jobs.context import JobContext
 from parley.tenancy import tenant_tx
@@ -26,6 +27,26 @@ _BATCH = 500
 def deliver_alert(run: JobContext) -> None:
     """Send one alert by mail and webhook."""
     alerts.deliver(alert_id=run.subject())
+
+
+@platform_task(
+    name="gateway.sweep_usage", soft_time_limit=60, time_limit=90, safe_to_repeat="it only looks and announces"
+)
+def sweep_usage() -> None:
+    """Have each tenant's ledger summed up to the last closed hour."""
+    for tenant_id in tenants.list_tenant_ids():
+        enqueue("gateway.roll_up_usage", tenant_id=tenant_id)
+
+
+@tenant_task(
+    name="gateway.roll_up_usage",
+    soft_time_limit=600,
+    time_limit=660,
+    safe_to_repeat="an hour that is summed again is replaced",
+)
+def roll_up_usage() -> None:
+    """Sum this tenant's ledger by hour."""
+    rollups.roll_up()
 
 
 @platform_task(

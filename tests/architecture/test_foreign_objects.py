@@ -53,7 +53,7 @@ TARGETS = {
     "version_id": "assistants.AssistantVersion",
 }
 # Parameters that name no row of their own.
-PLAIN = {"tenant_slug", "number", "kind", "slug", "label", "rule_id"}
+PLAIN = {"tenant_slug", "number", "kind", "slug", "label", "rule_id", "scope"}
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 

@@ -53,7 +53,9 @@ def _spec_of_run(generation: Generation) -> VersionSpec:
 
 def spender_of(conversation: Conversation, spec: VersionSpec) -> Spender:
     """Whose budgets the calls of this conversation count against."""
-    return Spender(spec.assistant_id, conversation.channel, conversation.visitor_id, conversation.id)
+    return Spender(
+        spec.assistant_id, conversation.channel, conversation.visitor_id, conversation.id, conversation.api_key_id
+    )
 
 
 def _overridden(spec: VersionSpec, conversation: Conversation, overrides: dict[str, Any]) -> VersionSpec:

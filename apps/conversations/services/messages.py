@@ -154,6 +154,7 @@ def _begin(conversation: Conversation, question: Message, client_id: str, overri
         max_output_tokens=most.max_output_tokens,
         spender=spender_of(conversation, spec),
         cheaper=saving.cheaper_than_first(route.choices),
+        is_new_answer=True,
     )
     job = Job(
         tenant_id=require_tenant_id(),

@@ -9,8 +9,19 @@ from rest_framework import serializers
 
 from apps.gateway import periods, selectors
 from apps.gateway.contracts import Grade
-from apps.gateway.enums import BudgetPeriod, BudgetScope, ModelKind, ProviderKind, Purpose
-from apps.gateway.models import AlertSettings, Budget, BudgetAlert, Model, Provider, SpendingLimit, UsageEntry
+from apps.gateway.enums import BudgetPeriod, BudgetScope, ModelKind, ProviderKind, Purpose, RateScope
+from apps.gateway.models import (
+    AlertSettings,
+    Budget,
+    BudgetAlert,
+    Model,
+    Provider,
+    RateLimit,
+    SpendingLimit,
+    UsageEntry,
+)
+from apps.gateway.reconciliation import Difference
+from apps.gateway.selectors import UsageSum
 from apps.gateway.services import alerts
 
 _ADDABLE = (ProviderKind.OPENAI.value, ProviderKind.LITELLM.value)
@@ -115,6 +126,32 @@ class AlertSettingsSerializer(serializers.Serializer[Any]):
     emails = serializers.ListField(child=serializers.EmailField(), max_length=20, required=False, default=list)
     webhook_url = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
     makes_new_secret = serializers.BooleanField(required=False, default=False)
+
+
+class RateLimitSerializer(serializers.Serializer[Any]):
+    """How much a tenant, each API key or each visitor may ask; null: as much as they like."""
+
+    scope = serializers.ChoiceField(choices=RateScope.choices)
+    requests_per_minute = serializers.IntegerField(min_value=1, allow_null=True, default=None)
+    tokens_per_minute = serializers.IntegerField(min_value=1, allow_null=True, default=None)
+    concurrent = serializers.IntegerField(min_value=1, allow_null=True, default=None)
+
+
+class UsageSummarySerializer(serializers.Serializer[Any]):
+    """What to sum: from `since` (inclusive) to `until` (exclusive), by day and one more dimension."""
+
+    since = serializers.DateTimeField(required=False)
+    until = serializers.DateTimeField(required=False)
+    by = serializers.ChoiceField(
+        choices=["model", "purpose", "assistant", "channel", "confidence"], required=False, allow_null=True
+    )
+    purpose = serializers.ChoiceField(choices=Purpose.values, required=False, default="")
+
+
+class BillSerializer(serializers.Serializer[Any]):
+    """A provider's bill as CSV with the columns date, model and amount."""
+
+    bill = serializers.CharField(max_length=2_000_000)
 
 
 class UsageFilterSerializer(serializers.Serializer[Any]):
@@ -236,6 +273,43 @@ def alert_settings_body(chosen: AlertSettings, secret: str | None = None) -> dic
         "has_secret": chosen.webhook_secret is not None,
         "secret": secret,
         "has_mail_server": alerts.has_mail_server(),
+    }
+
+
+def rate_limit_body(limit: RateLimit) -> dict[str, Any]:
+    """One rate limit."""
+    return {
+        "scope": limit.scope,
+        "requests_per_minute": limit.requests_per_minute,
+        "tokens_per_minute": limit.tokens_per_minute,
+        "concurrent": limit.concurrent,
+    }
+
+
+def usage_sum_body(line: UsageSum) -> dict[str, Any]:
+    """Spending of one day and one value of the dimension."""
+    return {
+        "day": line.day,
+        "key": line.key,
+        "calls": line.calls,
+        "input_tokens": line.input_tokens,
+        "cached_input_tokens": line.cached_input_tokens,
+        "output_tokens": line.output_tokens,
+        "reasoning_tokens": line.reasoning_tokens,
+        "cost": money(line.cost),
+    }
+
+
+def difference_body(line: Difference) -> dict[str, Any]:
+    """One day and model of a bill beside the ledger."""
+    return {
+        "day": line.day,
+        "model": line.model,
+        "billed": money(line.billed),
+        "recorded": money(line.recorded),
+        "difference": money(line.amount),
+        "is_tolerable": line.is_tolerable,
+        "sentence": line.sentence,
     }
 
 

@@ -20,5 +20,8 @@ urlpatterns = [
     path("spending-limits/<uuid:limit_id>/", views.LimitDetail.as_view(), name="limit_detail"),
     path("budget-alerts/", views.AlertList.as_view(), name="alert_list"),
     path("budget-alerts/settings/", views.AlertSettingsDetail.as_view(), name="alert_settings"),
+    path("rate-limits/", views.RateLimitList.as_view(), name="rate_limit_list"),
+    path("usage/summary/", views.UsageSummary.as_view(), name="usage_summary"),
+    path("usage/reconciliation/", views.UsageReconciliation.as_view(), name="usage_reconciliation"),
     path("usage/", views.UsageList.as_view(), name="usage_list"),
 ]

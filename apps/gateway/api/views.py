@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from apps.gateway import selectors
 from apps.gateway.api import serializers
-from apps.gateway.services import alerts, budgets, models, providers
+from apps.gateway.services import alerts, budgets, models, providers, rates
 from parley.errors import Invalid
 from parley.web.api import TenantAPIView, paginate, parse_body
 from parley.web.problems import flatten_errors
@@ -185,6 +185,48 @@ class AlertSettingsDetail(TenantAPIView):
     def put(self, request: Request) -> Response:
         secret = alerts.set_alert_settings(**parse_body(serializers.AlertSettingsSerializer, request))
         return Response(serializers.alert_settings_body(selectors.get_alert_settings(), secret))
+
+
+class RateLimitList(TenantAPIView):
+    """How much may be asked in a minute and at once. PUT sets one of them, by its scope."""
+
+    access = {"GET": "budgets.view", "PUT": "budgets.manage"}
+
+    @extend_schema(responses=dict)
+    def get(self, request: Request) -> Response:
+        return Response({"results": [serializers.rate_limit_body(row) for row in selectors.list_rate_limits()]})
+
+    @extend_schema(request=serializers.RateLimitSerializer, responses=dict)
+    def put(self, request: Request) -> Response:
+        row = rates.set_rate_limit(**parse_body(serializers.RateLimitSerializer, request))
+        return Response(serializers.rate_limit_body(row))
+
+
+class UsageSummary(TenantAPIView):
+    """Spending by local day and one more dimension, fast at any size of the ledger. Default: the running month."""
+
+    access = {"GET": "usage.view"}
+
+    @extend_schema(parameters=[serializers.UsageSummarySerializer], responses=dict)
+    def get(self, request: Request) -> Response:
+        asked = serializers.UsageSummarySerializer(data=request.query_params)
+        if not asked.is_valid():
+            raise Invalid("Some filters are not valid.", errors=flatten_errors(asked.errors))
+        month = selectors.budget_status()
+        chosen = {"since": month.period_start, "until": month.resets_at, "by": None, **asked.validated_data}
+        lines = selectors.sum_usage(time_zone=month.timezone, **chosen)
+        return Response({"results": [serializers.usage_sum_body(line) for line in lines]})
+
+
+class UsageReconciliation(TenantAPIView):
+    """Compares a provider's bill with the ledger by day and model; nothing of it is kept."""
+
+    access = {"POST": "usage.view"}
+
+    @extend_schema(request=serializers.BillSerializer, responses=dict)
+    def post(self, request: Request) -> Response:
+        found = selectors.reconcile(parse_body(serializers.BillSerializer, request)["bill"])
+        return Response({"differences": [serializers.difference_body(line) for line in found]})
 
 
 class UsageList(TenantAPIView):

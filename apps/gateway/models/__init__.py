@@ -3,6 +3,8 @@
 from apps.gateway.models.alerts import AlertSettings, BudgetAlert
 from apps.gateway.models.catalog import Model, Provider, Route, RouteChoice
 from apps.gateway.models.money import Budget, Hold, SpendingLimit, UsageEntry
+from apps.gateway.models.rates import RateLimit
+from apps.gateway.models.usage import UsageHour, UsageMark
 
 __all__ = [
     "AlertSettings",
@@ -11,8 +13,11 @@ __all__ = [
     "Hold",
     "Model",
     "Provider",
+    "RateLimit",
     "Route",
     "RouteChoice",
     "SpendingLimit",
     "UsageEntry",
+    "UsageHour",
+    "UsageMark",
 ]

@@ -122,6 +122,7 @@ class Hold(TenantOwned):
     assistant_id = models.UUIDField(null=True)
     channel = models.CharField(max_length=16, blank=True)
     visitor_id = models.UUIDField(null=True)
+    api_key_id = models.UUIDField(null=True)
     conversation_id = models.UUIDField(null=True)
     grade = models.PositiveSmallIntegerField(default=0)
     expires_at = models.DateTimeField()

@@ -9,13 +9,13 @@ from decimal import Decimal
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Case, Count, F, Q, QuerySet, Sum, TextField, When
+from django.db.models import Case, F, Q, QuerySet, Sum, TextField, When
 from django.db.models.expressions import RawSQL
-from django.db.models.functions import Now, TruncDate
+from django.db.models.functions import Now
 
 from apps.gateway import contracts, hierarchy, periods
 from apps.gateway.enums import BudgetPeriod, BudgetScope
-from apps.gateway.models import AlertSettings, Budget, BudgetAlert, Hold, SpendingLimit, UsageEntry
+from apps.gateway.models import AlertSettings, Budget, BudgetAlert, Hold, RateLimit, SpendingLimit, UsageEntry
 from apps.tenants import selectors as tenants
 from parley.errors import NotFound
 from parley.tenancy import require_tenant_id
@@ -23,9 +23,12 @@ from parley.tenancy import require_tenant_id
 # -- budgets --------------------------------------------------------------------
 
 _LIMITS = (
-    "SELECT COALESCE(json_agg(l), '[]')::text FROM (SELECT id, scope, period, assistant_id, channel, "
+    "SELECT json_build_object('limits', (SELECT COALESCE(json_agg(l), '[]') FROM "
+    "(SELECT id, scope, period, assistant_id, channel, "
     '"limit", soft_limit, cheaper_at, shorter_at, cached_at, refuse_at '
-    "FROM gateway_spendinglimit WHERE tenant_id = %s) AS l"
+    "FROM gateway_spendinglimit WHERE tenant_id = %s) AS l), 'rates', (SELECT COALESCE(json_agg(r), '[]') FROM "
+    "(SELECT scope, requests_per_minute, tokens_per_minute, concurrent "
+    "FROM gateway_ratelimit WHERE tenant_id = %s) AS r))::text"
 )
 
 
@@ -37,6 +40,7 @@ class BudgetClock:
     time_zone: str
     newest: Budget | None
     limits: tuple[hierarchy.Limit, ...]
+    rates: tuple[hierarchy.Rate, ...]
 
     @property
     def tenant_month(self) -> hierarchy.Limit | None:
@@ -56,19 +60,20 @@ def budget_clock() -> BudgetClock:
     newest = months.annotate(database_now=Now(), limits=_limits(tenant_id)).order_by("-period_start").first()
     if newest is None:
         with connection.cursor() as cursor:
-            cursor.execute(f"SELECT statement_timestamp(), ({_LIMITS})", [tenant_id])
+            cursor.execute(f"SELECT statement_timestamp(), ({_LIMITS})", [tenant_id, tenant_id])
             now, limits = cursor.fetchone()
-        return BudgetClock(now, tenants.get_tenant(tenant_id).time_zone, None, _parsed(limits))
-    return BudgetClock(newest.database_now, newest.tenant.time_zone, newest, _parsed(newest.limits))
+        return BudgetClock(now, tenants.get_tenant(tenant_id).time_zone, None, *_parsed(limits))
+    return BudgetClock(newest.database_now, newest.tenant.time_zone, newest, *_parsed(newest.limits))
 
 
 def _limits(tenant_id: UUID) -> RawSQL:
     # Together with the counters in one query: whether there are further limits must not cost a look.
-    return RawSQL(_LIMITS, [tenant_id], output_field=TextField())  # noqa: S611 - a constant text
+    return RawSQL(_LIMITS, [tenant_id, tenant_id], output_field=TextField())  # noqa: S611 - a constant text
 
 
-def _parsed(rows: str) -> tuple[hierarchy.Limit, ...]:
-    return tuple(map(hierarchy.Limit.from_row, json.loads(rows, parse_float=Decimal)))
+def _parsed(rows: str) -> tuple[tuple[hierarchy.Limit, ...], tuple[hierarchy.Rate, ...]]:
+    found = json.loads(rows, parse_float=Decimal)
+    return tuple(map(hierarchy.Limit.from_row, found["limits"])), tuple(hierarchy.Rate(**row) for row in found["rates"])
 
 
 def budget_status() -> contracts.BudgetStatus:
@@ -156,6 +161,11 @@ def _only_subject(limit: SpendingLimit) -> str | None:
     return hierarchy.subject_of(limit.scope, contracts.Spender(limit.assistant_id, limit.channel))
 
 
+def list_rate_limits() -> QuerySet[RateLimit]:
+    """The rate limits that were set."""
+    return RateLimit.objects.order_by("created_at")
+
+
 def list_alerts() -> QuerySet[BudgetAlert]:
     """What people were told about budgets, the newest first."""
     return BudgetAlert.objects.select_related("budget", "tenant").order_by("-created_at", "-id")
@@ -198,33 +208,6 @@ def list_usage(
     if model_id is not None:
         entries = entries.filter(model_id=model_id)
     return entries
-
-
-def summarise_usage(entries: QuerySet[UsageEntry], *, time_zone: str) -> list[contracts.UsageLine]:
-    """Spending by local day, model and purpose, the newest day first, then the dearest line."""
-    rows = (
-        entries.annotate(day=TruncDate("created_at", tzinfo=periods.zone_of(time_zone)))
-        .values("day", "model_label", "purpose")
-        .annotate(
-            calls=Count("call_id", distinct=True),
-            tokens_in=Sum("input_tokens"),
-            tokens_out=Sum("output_tokens"),
-            total=Sum("cost"),
-        )
-        .order_by("-day", F("total").desc(), "model_label")
-    )
-    return [
-        contracts.UsageLine(
-            day=row["day"],
-            model=row["model_label"],
-            purpose=row["purpose"],
-            calls=row["calls"],
-            input_tokens=row["tokens_in"],
-            output_tokens=row["tokens_out"],
-            cost=row["total"],
-        )
-        for row in rows
-    ]
 
 
 def cost_of_call(call_id: UUID) -> Decimal | None:

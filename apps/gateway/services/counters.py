@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from apps.gateway import contracts, hierarchy, periods, selectors
 from apps.gateway.enums import BudgetPeriod, BudgetScope
-from apps.gateway.hierarchy import Counter, Limit
+from apps.gateway.hierarchy import Counter, Limit, Rate
 from apps.gateway.models import Budget
 
 
@@ -25,6 +25,7 @@ class OpenMonth:
     zone: ZoneInfo
     now: datetime
     limits: tuple[Limit, ...]
+    rates: tuple[Rate, ...]
 
     def counters_of(self, spender: contracts.Spender) -> tuple[Counter, ...]:
         """All counters that a call for `spender` moves, in the order of their locks."""
@@ -45,7 +46,7 @@ def open_month(*, at: datetime | None = None) -> OpenMonth:
     period = periods.period_at(now, clock.time_zone)
     if newest is not None and newest.period_start >= period.starts_on:
         period = periods.period_of(newest.period_start, clock.time_zone)
-        return OpenMonth(newest, period, zone, now, clock.limits)
+        return OpenMonth(newest, period, zone, now, clock.limits, clock.rates)
     limit = clock.tenant_month
     row = Budget(
         scope=BudgetScope.TENANT,
@@ -55,7 +56,7 @@ def open_month(*, at: datetime | None = None) -> OpenMonth:
     )
     Budget.objects.bulk_create([row], ignore_conflicts=True)
     row = Budget.objects.get(scope=BudgetScope.TENANT, period=BudgetPeriod.MONTH, period_start=period.starts_on)
-    return OpenMonth(row, period, zone, now, clock.limits)
+    return OpenMonth(row, period, zone, now, clock.limits, clock.rates)
 
 
 def open_counters(counters: Sequence[Counter]) -> None:

@@ -18,7 +18,7 @@ from django.db.models.functions import Now
 from apps.gateway import contracts, pricing, selectors
 from apps.gateway.enums import Confidence, EntryKind, HoldState
 from apps.gateway.models import Hold, UsageEntry
-from apps.gateway.services import alerts, counters, spending, taking
+from apps.gateway.services import alerts, counters, rates, spending, taking
 from parley.db.inserts import insert_parts
 from parley.errors import Invalid, NotFound, OverBudget
 from parley.llm import Usage, count_tokens
@@ -51,6 +51,7 @@ def reserve(
     conversation_id: UUID | None = None,
     spender: contracts.Spender | None = None,
     cheaper: Sequence[contracts.ModelChoice] = (),
+    is_new_answer: bool = False,
     at: datetime | None = None,
 ) -> contracts.Hold:
     """Set aside the most that a call can cost; every call has a new `call_id` and a hold of its own.
@@ -60,12 +61,15 @@ def reserve(
     not fit, the hold carries a lower `max_output_tokens`; when not even that fits and a budget asks to save, it is
     made for the first of `cheaper` that fits, and its grade says so. The counters stay locked until the caller's
     transaction ends: call this last. `at` decides day and month (default: the database's clock, which all
-    processes share).
+    processes share). A new answer counts against the rate limits; its repeats and what it searches do not.
 
-    Raises `OverBudget` with scope and reset time, `Invalid` when the model's price is unknown.
+    Raises `OverBudget` with scope and reset time, `Invalid` when the model's price is unknown, and
+    `TooMany` with the seconds to wait.
     """
     who = spender or spending.current_spender(assistant_id=assistant_id, conversation_id=conversation_id)
     month = counters.open_month(at=at)
+    if is_new_answer and (limiting := rates.with_fair_share(month.rates)):
+        rates.require_room(limiting, who, tokens=input_tokens + max_output_tokens, now=month.now.timestamp())
     moved = month.counters_of(who)
     saves = any(counter.limit is not None and counter.limit.cheaper_at is not None for counter in moved)
     refusal: OverBudget | None = None
@@ -113,6 +117,7 @@ def _new_hold(
         assistant_id=spender.assistant_id,
         channel=spender.channel,
         visitor_id=spender.visitor_id,
+        api_key_id=spender.api_key_id,
         conversation_id=spender.conversation_id,
         expires_at=month.now + LIFETIME,
     )

@@ -212,6 +212,38 @@ class AlertForm(forms.Form):
         return {**self.cleaned_data, "emails": self.cleaned_data["emails"].split()}
 
 
+class RateForm(forms.Form):
+    """How much may be asked in a minute and at once."""
+
+    requests_per_minute = forms.IntegerField(label="Requests a minute", min_value=1, required=False)
+    tokens_per_minute = forms.IntegerField(label="Tokens a minute", min_value=1, required=False)
+    concurrent = forms.IntegerField(label="Answers at the same time", min_value=1, required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.widget.attrs["placeholder"] = "No limit"
+
+
+class BillForm(forms.Form):
+    """A provider's bill, as a file or pasted."""
+
+    file = forms.FileField(
+        label="Bill as CSV", required=False, help_text="With the columns date, model and amount (US dollars)."
+    )
+    pasted = forms.CharField(
+        label="Or paste it",
+        required=False,
+        max_length=2_000_000,
+        widget=forms.Textarea(attrs={"rows": 6, "spellcheck": "false", "placeholder": "date,model,amount"}),
+    )
+
+    def text(self) -> str:
+        """What was sent, the file before the pasted text."""
+        file = self.cleaned_data.get("file")
+        return file.read().decode("utf-8", "replace") if file else str(self.cleaned_data["pasted"])
+
+
 _SCOPES = [
     (BudgetScope.TENANT.value, "Everything together"),
     (BudgetScope.ASSISTANT.value, "An assistant"),

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.gateway.ui import alerts, budgets, limits, models, providers, routes
+from apps.gateway.ui import alerts, budgets, limits, models, providers, rates, routes, usage
 
 app_name = "gateway"
 urlpatterns = [
@@ -28,5 +28,9 @@ urlpatterns = [
     path("budgets/limits/new/", limits.limit_create, name="limit_create"),
     path("budgets/limits/<uuid:limit_id>/", limits.limit_edit, name="limit_edit"),
     path("budgets/limits/<uuid:limit_id>/delete/", limits.limit_delete, name="limit_delete"),
-    path("budgets/usage.csv", budgets.usage_export, name="usage_export"),
+    path("budgets/rates/", rates.rate_list, name="rate_list"),
+    path("budgets/rates/<str:scope>/", rates.rate_edit, name="rate_edit"),
+    path("budgets/usage/", usage.usage_list, name="usage_list"),
+    path("budgets/usage/bill/", usage.usage_bill, name="usage_bill"),
+    path("budgets/usage.csv", usage.usage_export, name="usage_export"),
 ]

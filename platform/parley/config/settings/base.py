@@ -151,6 +151,8 @@ ACCOUNT_RATE_LIMITS = {"login_failed": "10/5m/ip,10/5m/key"}
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/start/"
 ACCOUNT_LOGOUT_REDIRECT_URL = "/"
+# How many answers one tenant may have written at the same time, so that all of them get some; 0: no such share.
+PARLEY_TENANT_CONCURRENT = env.number("PARLEY_TENANT_CONCURRENT", 0)
 EMAIL_BACKEND = env.text("PARLEY_EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend")
 DEFAULT_FROM_EMAIL = env.text("PARLEY_FROM_EMAIL", "parley@localhost")
 # The doors of `parley.web` ask the tenants app who is let in, by name: the platform knows no app.
