@@ -27,7 +27,7 @@ _GENERATE = """
 INSERT INTO gateway_usageentry (id, tenant_id, created_at, call_id, kind, budget_id, purpose, model_id, model_label,
     assistant_id, channel, grade, input_tokens, cached_input_tokens, cache_write_tokens, image_tokens, reasoning_tokens,
     output_tokens, cost, overage, confidence)
-SELECT gen_random_uuid(), %(tenant)s, now() - make_interval(secs => %(seconds)s * n / %(lines)s::numeric),
+SELECT gen_random_uuid(), %(tenant)s, now() - make_interval(secs => %(seconds)s::float8 * n / %(lines)s),
     gen_random_uuid(), 'charge', %(budget)s, (ARRAY['chat', 'embed', 'judge', 'evaluation', 'rewrite'])[1 + n %% 5],
     %(tenant)s, 'model ' || n %% 6, ('00000000-0000-0000-0000-00000000000' || n %% 4)::uuid,
     (ARRAY['widget', 'page', 'api'])[1 + n %% 3], 0, 1000, 100, 0, 0, 0, 200, 0.001, 0, 'exact'

@@ -91,7 +91,7 @@ class PriceOrigin(TextChoices):
 class RateScope(TextChoices):
     """Whose requests a rate limit counts."""
 
-    TENANT = "tenant", "Workspace"
+    TENANT = "tenant", "Organisation"
     KEY = "key", "Each API key"
     VISITOR = "visitor", "Each visitor"
 

@@ -34,7 +34,7 @@ class Migration(migrations.Migration):
                 (
                     "scope",
                     models.CharField(
-                        choices=[("tenant", "Workspace"), ("key", "Each API key"), ("visitor", "Each visitor")],
+                        choices=[("tenant", "Organisation"), ("key", "Each API key"), ("visitor", "Each visitor")],
                         max_length=16,
                     ),
                 ),

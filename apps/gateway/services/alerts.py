@@ -166,7 +166,7 @@ def headline(alert: BudgetAlert) -> str:
 def sentence(alert: BudgetAlert) -> str:
     """The alert for a person: whose budget, how much of what, and what happens now."""
     whose = {
-        BudgetScope.TENANT: "the workspace",
+        BudgetScope.TENANT: "the organisation",
         BudgetScope.ASSISTANT: "an assistant",
         BudgetScope.CHANNEL: "a channel",
         BudgetScope.VISITOR: "a visitor",

@@ -30,7 +30,7 @@ WINDOW_SECONDS = 60
 MOST = 1_000_000_000
 _NAMES = ("requests_per_minute", "tokens_per_minute", "concurrent")
 _WHOSE = {
-    RateScope.TENANT: "This workspace",
+    RateScope.TENANT: "This organisation",
     RateScope.KEY: "This API key",
     RateScope.VISITOR: "This visitor",
 }
