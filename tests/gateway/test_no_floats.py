@@ -16,7 +16,8 @@ MONEY_MODULES = sorted(
     path
     for path in (ROOT / "apps" / "gateway").rglob("*.py")
     if "migrations" not in path.parts
-    and path.name not in ("failures.py", "addresses.py", "breaker.py", "difficulty.py", "likeness.py", "facts.py")
+    and path.name
+    not in ("failures.py", "addresses.py", "breaker.py", "difficulty.py", "learning.py", "likeness.py", "facts.py")
 )
 MONEY_WORDS = ("price", "cost", "amount", "limit", "spent", "held", "overage")
 
