@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from django.template.loader import render_to_string
 
 from apps.assistants.contracts import Finished, RespondEvent, SentenceChecked
 from apps.conversations import presentation
@@ -48,5 +49,12 @@ async def test_verdicts_are_told_stored_and_shown(chat: Chat, running: None, mon
             message_shown = shown(message)
             assert message_shown.doubted == 1
             assert [check.tone for check in message_shown.checks] == ["bad"]
+            for_members = render_to_string("conversations/_message.html", {"message": message_shown})
+            assert "not supported by the sources" in for_members
+            assert "at “15”" in for_members
+            for_visitors = render_to_string(
+                "conversations/_message.html", {"message": message_shown, "is_public": True}
+            )
+            assert "not supported" not in for_visitors
 
     await in_thread(stored)
