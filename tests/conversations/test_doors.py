@@ -17,7 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from apps.conversations.models import Conversation
-from apps.gateway.services import budgets
+from apps.gateway.services import budgets, rates
 from apps.tenants.services.api_keys import create_api_key
 from parley.llm.fake import Script
 from parley.tenancy import tenant_tx
@@ -394,6 +394,23 @@ def test_errors_are_the_clients_own_classes(client: openai.OpenAI, chat: Chat, h
     assert "Traceback" not in str(failed.value)
     with pytest.raises(openai.APIError):
         list(client.chat.completions.create(model="guide", messages=ASK, stream=True))
+
+
+def test_whoever_asks_too_fast_is_told_how_long_to_wait(client: openai.OpenAI, chat: Chat, http: httpx.Client) -> None:
+    """The official client raises its own class, with `Retry-After`; the API answers with a problem document."""
+    with tenant_tx(chat.tenant_id):
+        rates.set_rate_limit(scope="key", requests_per_minute=1, tokens_per_minute=None, concurrent=None)
+    ask: Any = {"model": "guide", "messages": [{"role": "user", "content": "How many seats?"}]}
+    client.chat.completions.create(**ask)
+    with pytest.raises(openai.RateLimitError) as refused:
+        client.chat.completions.create(**ask)
+    assert refused.value.code == "rate_limit_exceeded"
+    assert 1 <= int(refused.value.response.headers["retry-after"]) <= 120
+    path = f"/api/v1/conversations/{start(http)}/messages/"
+    response = http.post(path, json={"text": "Again?", "client_id": "again"})
+    assert response.status_code == 429
+    assert "This API key may use 1 request a minute" in response.json()["detail"]
+    assert int(response.headers["Retry-After"]) >= 1
 
 
 def test_a_client_that_hangs_up_ends_its_call(client: openai.OpenAI, chat: Chat) -> None:

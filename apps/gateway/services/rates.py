@@ -66,7 +66,7 @@ def require_room(rates: Sequence[Rate], spender: Spender, *, tokens: int, now: f
             if most is not None:
                 key = tenant_key("rate", rate.scope, subject, name)
                 # One answer larger than the whole minute's share would never pass: it counts as all of it.
-                sentence = f"{whose} may use {most:,} {name} a minute."
+                sentence = f"{whose} may use {_number(most, name)} a minute."
                 counts.append(_Count(key, min(amount, most), most, sentence))
     _count(counts, now)
 
@@ -85,7 +85,7 @@ def _count(counts: Sequence[_Count], now: float) -> None:
             for key, amount in taken:
                 cache.decr(key, amount)
             wait = _wait(count, total - count.amount, earlier, passed)
-            raise TooMany(f"{count.sentence} Try again in {wait} seconds.", retry_after=wait)
+            raise TooMany(f"{count.sentence} Try again in {_number(wait, 'seconds')}.", retry_after=wait)
 
 
 def _wait(count: _Count, used: int, earlier: int, passed: float) -> int:
@@ -96,6 +96,10 @@ def _wait(count: _Count, used: int, earlier: int, passed: float) -> int:
     # In the next window what is used now fades in the same way.
     fading = WINDOW_SECONDS * (1 - (count.most - count.amount) / used) if used else 0
     return max(1, math.ceil(WINDOW_SECONDS - passed + max(0, fading)))
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun.removesuffix('s') if count == 1 else noun}"
 
 
 def _require_concurrency(rate: Rate, spender: Spender) -> None:
@@ -114,7 +118,8 @@ def _require_concurrency(rate: Rate, spender: Spender) -> None:
     if open_answers.count() >= rate.concurrent:
         whose = _WHOSE[RateScope(rate.scope)]
         raise TooMany(
-            f"{whose} may have {rate.concurrent} answers written at the same time. Wait until one has ended.",
+            f"{whose} may have {_number(rate.concurrent, 'answers')} written at the same time. "
+            "Wait until one has ended.",
             retry_after=_BUSY_SECONDS,
         )
 
