@@ -76,6 +76,10 @@ class Generation(TenantOwned):
     version_number = models.PositiveIntegerField(null=True)
     call_id = models.UUIDField(null=True)
     model_label = models.CharField(max_length=200, blank=True)
+    # Calls for the same answer that came to nothing or broke off, with what was shown of them, and why the route
+    # chose the first model.
+    failed_calls = models.JSONField(default=list)
+    route_reason = models.CharField(max_length=300, blank=True)
     input_tokens = models.PositiveIntegerField(default=0)
     output_tokens = models.PositiveIntegerField(default=0)
     cost = MoneyField(default=0)

@@ -117,12 +117,17 @@ def generation_dict(generation: Generation) -> dict[str, Any]:
 
 
 def usage_dict(generation: Generation) -> dict[str, Any]:
-    """Tokens, money (a decimal string in US dollars) and the model that answered."""
+    """Tokens, money (a decimal string in US dollars, of all calls) and the model that answered, or went on last.
+
+    `failed_calls` are those that failed before it: with `characters` above zero their text stands in the answer.
+    """
     return {
         "input_tokens": generation.input_tokens,
         "output_tokens": generation.output_tokens,
         "cost": f"{generation.cost:f}",
         "model": generation.model_label,
+        "failed_calls": generation.failed_calls,
+        "route_reason": generation.route_reason,
     }
 
 

@@ -6,7 +6,7 @@ from django.apps import AppConfig
 from django.db.models.signals import post_delete, post_save
 
 # Rows that decide which model a call goes to.
-_ROUTING_MODELS = ("Provider", "Model", "Route", "RouteChoice")
+_ROUTING_MODELS = ("Provider", "ProviderKey", "Model", "Route", "RouteChoice")
 
 
 class GatewayConfig(AppConfig):

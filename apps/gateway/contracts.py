@@ -8,13 +8,14 @@ from enum import IntEnum
 from typing import Any, Literal, get_args
 from uuid import UUID
 
-from parley.llm import FinishReason, ModelTarget, TextDelta, Usage
+from parley.llm import FinishReason, LlmErrorKind, ModelTarget, TextDelta, Usage
 
 __all__ = [
     "EXTRACTIVE_MODEL_ID",
     "FALLBACK_REASONS",
     "FREE",
     "NOBODY",
+    "ApiKey",
     "Asked",
     "BudgetStatus",
     "CallFinished",
@@ -22,6 +23,8 @@ __all__ = [
     "Completion",
     "CompletionEvent",
     "Confidence",
+    "FailedCall",
+    "FailureKind",
     "FallbackReason",
     "Grade",
     "Hold",
@@ -43,6 +46,8 @@ Purpose = Literal["chat", "embed", "judge", "evaluation", "rerank", "rewrite"]
 RoutePurpose = Literal["chat", "embed", "judge"]
 Confidence = Literal["exact", "estimated", "unknown"]
 FallbackReason = Literal["error", "timeout", "rate_limit", "context_overflow", "refusal"]
+# Why a call brought no answer: the provider's fault, or nobody's.
+FailureKind = LlmErrorKind | Literal["slower"]
 FALLBACK_REASONS: tuple[FallbackReason, ...] = get_args(FallbackReason)
 
 # The last resort exists for every tenant, also for one whose built-in models were never registered.
@@ -118,8 +123,19 @@ FREE = Price(Decimal(0), Decimal(0))
 
 
 @dataclass(frozen=True, slots=True)
+class ApiKey:
+    """One key of a provider; the first one has the provider's own id. The secret never appears in a repr."""
+
+    id: UUID
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ModelChoice:
-    """One model that a call may go to. `price` None means unknown: reserving for it is refused."""
+    """One model that a call may go to. `price` None means unknown: reserving for it is refused.
+
+    `keys` are all that may be used, the target holds the first of them.
+    """
 
     model_id: UUID
     provider_id: UUID | None
@@ -130,6 +146,7 @@ class ModelChoice:
     price: Price | None
     # A model on this machine's processor: each hundred tokens of prompt cost half a second of silence.
     reads_slowly: bool = False
+    keys: tuple[ApiKey, ...] = ()
 
     @property
     def is_extractive(self) -> bool:
@@ -224,11 +241,32 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedCall:
+    """A call that did not bring an answer to its end, and is closed. `slower`: another model spoke first.
+
+    `characters` are what a reader has seen of it.
+    """
+
+    call_id: UUID
+    model_id: UUID
+    label: str
+    kind: FailureKind
+    sentence: str
+    characters: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ModelChosen:
-    """A model has been asked. `call_id` names the hold that the consumer settles when the call is over."""
+    """A model has been asked. `call_id` names the hold that the consumer settles when the call is over.
+
+    `failed` are the calls for the same answer before it. When it `continues`, its text goes on where theirs broke off;
+    otherwise nobody has seen any of theirs.
+    """
 
     choice: ModelChoice
     call_id: UUID
+    failed: tuple[FailedCall, ...] = ()
+    continues: bool = False
 
 
 @dataclass(frozen=True, slots=True)

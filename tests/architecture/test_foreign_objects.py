@@ -47,6 +47,7 @@ TARGETS = {
     "move_id": "assistants.ScheduledMove",
     "planned_case_id": "evaluations.PlannedCase",
     "provider_id": "gateway.Provider",
+    "provider_key_id": "gateway.ProviderKey",
     "ref": "assistants.Assistant",
     "route_id": "gateway.Route",
     "source_id": "knowledge.Source",

@@ -413,6 +413,21 @@ def test_whoever_asks_too_fast_is_told_how_long_to_wait(client: openai.OpenAI, c
     assert int(response.headers["Retry-After"]) >= 1
 
 
+def test_faults_of_providers_have_openais_own_shape(client: openai.OpenAI, chat: Chat) -> None:
+    """S-11: too many calls, and an answer declined by content rules, whole and streamed."""
+    chat.plan(Script(fault="429", retry_after="9"))
+    with pytest.raises(openai.RateLimitError) as limited:
+        client.chat.completions.create(model="guide", messages=ASK)
+    assert limited.value.code == "rate_limit_exceeded"
+    chat.plan(Script(fault="filter", token_count=0))
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.chat.completions.create(model="guide", messages=ASK)
+    assert refused.value.code == "content_policy_violation"
+    with pytest.raises(openai.APIError) as streamed:
+        list(client.chat.completions.create(model="guide", messages=ASK, stream=True))
+    assert streamed.value.code == "content_policy_violation"
+
+
 def test_a_client_that_hangs_up_ends_its_call(client: openai.OpenAI, chat: Chat) -> None:
     chat.plan(Script(token_count=500, token_delay=0.02))
     stream = client.chat.completions.create(model="guide", messages=ASK, stream=True)

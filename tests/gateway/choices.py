@@ -30,7 +30,7 @@ def make_choice(
         provider_id=None,
         label=label,
         target=target or ModelTarget(backend="openai", model="fake", base_url="http://127.0.0.1:9/v1"),
-        context_tokens=8_000,
+        context_tokens=fields.pop("context_tokens", 8_000),
         max_output_tokens=fields.pop("max_output_tokens", 1_000),
         price=price,
         **fields,

@@ -244,7 +244,9 @@ async def _stream(request: _Request, prompt: Prompt, guard: Guard | None) -> Asy
         while (event := await _next(events, patience_until=started + answer.patience)) is not None:
             match event:
                 case ModelChosen():
-                    call, answer = event, await _answer_of(event.choice, prompt)
+                    call, said = event, []
+                    if not event.continues:
+                        answer = await _answer_of(event.choice, prompt)
                     yield event
                 case TextDelta():
                     said.append(event.text)

@@ -11,7 +11,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 
-from parley.errors import NotFound, Problem, TooLarge
+from parley.errors import NotFound, Problem, TooLarge, TooMany, Unavailable
 from parley.web.problems import problem_headers
 
 log = structlog.get_logger(__name__)
@@ -26,10 +26,35 @@ _TYPES = {
 _CODES = {401: "invalid_api_key", 402: "insufficient_quota", 404: "model_not_found", 429: "rate_limit_exceeded"}
 
 
-def error_body(status: int, detail: str, *, param: str | None = None) -> dict[str, Any]:
+class Refused(Problem):
+    """A model's provider declined by its content rules."""
+
+    status = 400
+    title = "Declined by content rules"
+
+
+def failure_of(frame: dict[str, Any]) -> Problem:
+    """Why an answer failed, as the class that OpenAI would have raised. Takes a `generation.failed` frame."""
+    detail, calls = str(frame["detail"]), frame["message"]["usage"]["failed_calls"]
+    kind = next((call["kind"] for call in calls if call["sentence"] == detail), None)
+    if kind == "rate_limited":
+        return TooMany(detail)
+    return Refused(detail) if kind == "refused" else Unavailable(detail)
+
+
+def error_of(problem: Problem) -> dict[str, Any]:
+    """The error document of a problem that ends a stream."""
+    return error_body(problem.status, problem.detail, code=_code_of(problem))
+
+
+def _code_of(problem: Problem) -> str | None:
+    return "content_policy_violation" if isinstance(problem, Refused) else None
+
+
+def error_body(status: int, detail: str, *, param: str | None = None, code: str | None = None) -> dict[str, Any]:
     """OpenAI's error document."""
     kind = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
-    return {"error": {"message": detail, "type": kind, "param": param, "code": _CODES.get(status)}}
+    return {"error": {"message": detail, "type": kind, "param": param, "code": code or _CODES.get(status)}}
 
 
 def error_response(problem: Problem) -> JsonResponse:
@@ -39,7 +64,9 @@ def error_response(problem: Problem) -> JsonResponse:
     sentences = dict.fromkeys([problem.detail, *(fields[param][:1] if param else [])])
     detail = " ".join(sentences)
     return JsonResponse(
-        error_body(problem.status, detail, param=param), status=problem.status, headers=problem_headers(problem)
+        error_body(problem.status, detail, param=param, code=_code_of(problem)),
+        status=problem.status,
+        headers=problem_headers(problem),
     )
 
 

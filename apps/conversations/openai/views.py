@@ -17,7 +17,7 @@ from apps.assistants import selectors as assistants
 from apps.assistants.policies import PRODUCTION
 from apps.conversations.contracts import Accepted
 from apps.conversations.enums import Channel
-from apps.conversations.openai.errors import error_body, unknown_model, with_openai_errors
+from apps.conversations.openai.errors import error_body, error_of, failure_of, unknown_model, with_openai_errors
 from apps.conversations.openai.requests import ChatCompletion, read_request
 from apps.conversations.services import conversations, messages, stopping
 from apps.conversations.services.following import follow_generation
@@ -179,7 +179,7 @@ async def _whole(actor: Actor, answer: _Answer) -> dict[str, Any]:
         async for batch in batches:
             for frame in batch or ():
                 if frame["type"] == "generation.failed":
-                    raise Unavailable(frame["detail"])
+                    raise failure_of(frame)
                 if frame["type"] == "generation.completed":
                     message = frame["message"]
                     choice = {
@@ -207,7 +207,7 @@ async def _stream(actor: Actor, answer: _Answer) -> AsyncGenerator[bytes]:
                     yield b": still there\n\n"
                 for frame in batch or ():
                     if frame["type"] == "generation.failed":
-                        yield _event(error_body(503, frame["detail"]))
+                        yield _event(error_of(failure_of(frame)))
                         return
                     text = _new_text(frame, said)
                     if text:
@@ -217,7 +217,7 @@ async def _stream(actor: Actor, answer: _Answer) -> AsyncGenerator[bytes]:
                         for last in _last_chunks(answer, frame["message"]):
                             yield last
     except Problem as problem:
-        yield _event(error_body(problem.status, problem.detail))
+        yield _event(error_of(problem))
 
 
 def _new_text(frame: dict[str, Any], said: str) -> str:

@@ -19,7 +19,7 @@ from apps.conversations.enums import OPEN_STATUSES, GenerationStatus
 from apps.conversations.models import Citation, Generation, Message
 from apps.conversations.services import rows
 from apps.gateway import selectors as gateway
-from apps.gateway.contracts import ModelChoice
+from apps.gateway.contracts import FailedCall, ModelChoice
 from apps.gateway.services import holds
 from parley.errors import NotFound
 from parley.llm import Usage
@@ -53,6 +53,10 @@ class Outcome:
     unused_call_id: UUID | None = None
     usage: Usage | None = None
     choice: ModelChoice | None = None
+    # What the last call said, when others said something before it.
+    call_text: str | None = None
+    failed: Sequence[FailedCall] = field(default=())
+    route_reason: str = ""
     is_settled: bool = False
     first_text_at: datetime | None = None
 
@@ -118,6 +122,8 @@ def write_end(generation: Generation, outcome: Outcome) -> tuple[Message, list[C
     generation.output_tokens = usage.output_tokens
     if outcome.choice is not None:
         generation.model_label = outcome.choice.label[:200]
+    generation.failed_calls = [_failed_call(call) for call in outcome.failed]
+    generation.route_reason = outcome.route_reason[:300]
     message: Message = generation.message
     message.text = outcome.text
     message.checks = [presentation.check_dict(checked) for checked in outcome.checks] or None
@@ -125,7 +131,7 @@ def write_end(generation: Generation, outcome: Outcome) -> tuple[Message, list[C
     cost = _settle(outcome)
     if outcome.call_id is not None:
         generation.call_id = outcome.call_id
-        generation.cost = cost
+        generation.cost = cost + _cost_of_failed(outcome)
     rows.store_end(generation, message)
     return message, citations
 
@@ -158,7 +164,24 @@ def _settle(outcome: Outcome) -> Decimal:
         return gateway.cost_of_call(outcome.call_id) or Decimal(0)
     if outcome.usage is not None:
         return holds.settle(call_id=outcome.call_id, usage=outcome.usage)
-    return holds.settle_interrupted(call_id=outcome.call_id, text=outcome.text)
+    text = outcome.text if outcome.call_text is None else outcome.call_text
+    return holds.settle_interrupted(call_id=outcome.call_id, text=text)
+
+
+def _cost_of_failed(outcome: Outcome) -> Decimal:
+    """US dollars that the answer's other calls were charged; one that was repeated on the same hold counts once."""
+    others = {call.call_id for call in outcome.failed} - {outcome.call_id}
+    return sum((gateway.cost_of_call(call_id) or Decimal(0) for call_id in others), Decimal(0))
+
+
+def _failed_call(call: FailedCall) -> dict[str, Any]:
+    return {
+        "call_id": str(call.call_id),
+        "model": call.label,
+        "kind": call.kind,
+        "sentence": call.sentence,
+        "characters": call.characters,
+    }
 
 
 def want_cancel(generation_id: UUID) -> Generation:

@@ -47,7 +47,8 @@ def store_end(generation: Generation, message: Message) -> None:
             "WITH said AS (UPDATE conversations_message SET text = %s, checks = %s::jsonb "
             "WHERE tenant_id = %s AND id = %s) "
             "UPDATE conversations_generation SET status = %s, text = %s, seq = %s, error = %s, lease_until = NULL, "
-            "call_id = %s, model_label = %s, input_tokens = %s, output_tokens = %s, cost = %s, first_text_at = %s, "
+            "call_id = %s, model_label = %s, failed_calls = %s::jsonb, route_reason = %s, input_tokens = %s, "
+            "output_tokens = %s, cost = %s, first_text_at = %s, "
             "finished_at = %s WHERE tenant_id = %s AND id = %s",
             [
                 message.text,
@@ -60,6 +61,8 @@ def store_end(generation: Generation, message: Message) -> None:
                 generation.error,
                 generation.call_id,
                 generation.model_label,
+                json.dumps(generation.failed_calls),
+                generation.route_reason,
                 generation.input_tokens,
                 generation.output_tokens,
                 generation.cost,

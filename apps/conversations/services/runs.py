@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -21,6 +23,8 @@ from apps.conversations.services import generations
 from apps.conversations.services.generations import LEASE_SECONDS, Outcome, Progress
 from apps.conversations.services.jobs import Job
 from apps.conversations.services.searched import record_searched
+from apps.gateway.contracts import FailedCall
+from apps.gateway.services.completions import CallsFailed
 from parley.db.threads import in_thread
 from parley.errors import Problem
 from parley.realtime import Hub, Snapshot
@@ -55,6 +59,8 @@ class Run:
         self._flushed_at = 0.0
         self._first_text_at: datetime | None = None
         self._call: ModelChosen | None = None
+        # How much was said before that call.
+        self._call_began_at = 0
         self._retrieved: Retrieved | None = None
         self._checks: list[SentenceChecked] = []
         self._is_hold_used = False
@@ -128,7 +134,7 @@ class Run:
                 if self._ended_early is None:
                     raise
             except Problem as problem:
-                return self._failure(problem.detail)
+                return self._failure(problem.detail, failed=problem.calls if isinstance(problem, CallsFailed) else ())
             except Exception:
                 log.exception("generation.failed", generation_id=str(self.job.generation_id))
                 return self._failure(FAILED_SENTENCE, is_settled=False)
@@ -149,7 +155,7 @@ class Run:
                 if isinstance(event, TextDelta):
                     self._say(event.text)
                 elif isinstance(event, ModelChosen):
-                    self._call = event
+                    self._call, self._call_began_at = event, self._length + self._buffered
                     self._is_hold_used = True
                 elif isinstance(event, Retrieved):
                     self._retrieved = event
@@ -179,12 +185,15 @@ class Run:
             unused_call_id=self._unused_call_id() if event.call_id is None else None,
             usage=event.usage,
             choice=event.choice,
+            failed=self._call.failed if self._call else (),
+            route_reason=self.job.route.reason,
             first_text_at=self._first_text_at,
         )
 
-    def _failure(self, sentence: str, *, is_settled: bool = True) -> Outcome:
+    def _failure(self, sentence: str, *, is_settled: bool = True, failed: Sequence[FailedCall] = ()) -> Outcome:
         """`is_settled`: the gateway has closed the call that failed, as it does for its own problems."""
-        return self._outcome_so_far(GenerationStatus.FAILED, sentence, is_settled=is_settled)
+        outcome = self._outcome_so_far(GenerationStatus.FAILED, sentence, is_settled=is_settled)
+        return replace(outcome, failed=failed) if failed else outcome
 
     def _stopped(self, status: GenerationStatus) -> Outcome:
         sentence = INTERRUPTED_SENTENCE if status == GenerationStatus.INTERRUPTED else ""
@@ -192,15 +201,19 @@ class Run:
 
     def _outcome_so_far(self, status: GenerationStatus, sentence: str, *, is_settled: bool) -> Outcome:
         self._flush()
+        text = "".join(self._said)
         return Outcome(
             status,
-            "".join(self._said),
+            text,
             self._writer.seq + 1,
             error=sentence,
             checks=self._checks,
             call_id=self._call.call_id if self._call else None,
             unused_call_id=self._unused_call_id(),
             choice=self._call.choice if self._call else None,
+            call_text=text[self._call_began_at :],
+            failed=self._call.failed if self._call else (),
+            route_reason=self.job.route.reason,
             is_settled=is_settled,
             first_text_at=self._first_text_at,
         )

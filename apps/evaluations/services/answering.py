@@ -58,7 +58,9 @@ async def ask(*, version: VersionSpec, question: str) -> AsyncGenerator[RespondE
                     )
                     return
                 if isinstance(event, ModelChosen):
+                    # From here on words are owed to this call; those of one that broke off are paid for.
                     call_id = event.call_id
+                    said.clear()
                 elif isinstance(event, TextDelta):
                     first_words_at = first_words_at or time.monotonic()
                     said.append(event.text)

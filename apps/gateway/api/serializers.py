@@ -180,6 +180,8 @@ def provider_body(provider: Provider) -> dict[str, Any]:
         "is_enabled": provider.is_enabled,
         "is_built_in": provider.is_built_in,
         "api_key": {"last4": provider.api_key_last4, "set_at": provider.api_key_set_at} if has_key else None,
+        "further_key_count": provider.further_key_count,
+        "api_key_refused_at": provider.api_key_refused_at,
         "last_check": _last_check(provider),
         "created_at": provider.created_at,
     }

@@ -2,13 +2,19 @@
 
 from django.urls import path
 
-from apps.gateway.api import routes, views
+from apps.gateway.api import keys, routes, views
 
 app_name = "gateway_api"
 urlpatterns = [
     path("providers/", views.ProviderList.as_view(), name="provider_list"),
     path("providers/<uuid:provider_id>/", views.ProviderDetail.as_view(), name="provider_detail"),
     path("providers/<uuid:provider_id>/check/", views.ProviderCheck.as_view(), name="provider_check"),
+    path("providers/<uuid:provider_id>/keys/", keys.KeyList.as_view(), name="provider_key_list"),
+    path(
+        "providers/<uuid:provider_id>/keys/<uuid:provider_key_id>/",
+        keys.KeyDetail.as_view(),
+        name="provider_key_detail",
+    ),
     path("models/", views.ModelList.as_view(), name="model_list"),
     path("models/<uuid:model_id>/", views.ModelDetail.as_view(), name="model_detail"),
     path("routes/", routes.RouteList.as_view(), name="route_list"),

@@ -22,6 +22,9 @@ class Provider(TenantOwned):
     api_key = EncryptedTextField(null=True, blank=True)
     api_key_last4 = models.CharField(max_length=4, blank=True)
     api_key_set_at = models.DateTimeField(null=True, blank=True)
+    # Set when the provider itself turned the key away; another key, or a test that works, clears it.
+    api_key_refused_at = models.DateTimeField(null=True, blank=True)
+    further_key_count = models.PositiveSmallIntegerField(default=0)
     is_enabled = models.BooleanField(default=True)
     checked_at = models.DateTimeField(null=True, blank=True)
     check_is_ok = models.BooleanField(null=True, blank=True)
@@ -38,6 +41,48 @@ class Provider(TenantOwned):
     def is_built_in(self) -> bool:
         """Parley's own providers cannot be changed or removed."""
         return self.kind in (ProviderKind.LOCAL, ProviderKind.EXTRACTIVE)
+
+
+class ProviderKey(TenantOwned):
+    """A further key of a provider: calls take turns, and one that fails or is turned away makes room for the others."""
+
+    provider = TenantForeignKey(Provider, on_delete=models.CASCADE, related_name="further_keys")
+    name = models.CharField(max_length=80)
+    api_key = EncryptedTextField(null=True)
+    api_key_last4 = models.CharField(max_length=4, blank=True)
+    is_enabled = models.BooleanField(default=True)
+    refused_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "provider", "name"], name="gateway_providerkey_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ModelFault(TenantOwned):
+    """How one model last failed with one key: for people, who see here what the next calls avoid.
+
+    Named, not referred to: a call that ends while its model is removed must still be closed. `count` begins again
+    after a quiet hour.
+    """
+
+    provider_id = models.UUIDField()
+    model_id = models.UUIDField()
+    key_id = models.UUIDField()
+    model_label = models.CharField(max_length=120)
+    kind = models.CharField(max_length=20)
+    sentence = models.CharField(max_length=400)
+    count = models.PositiveIntegerField(default=1)
+    last_at = models.DateTimeField()
+    resting_until = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "provider_id", "model_id", "key_id"], name="gateway_modelfault_once"
+            )
+        ]
 
 
 class Model(TenantOwned):

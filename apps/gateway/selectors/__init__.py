@@ -26,6 +26,7 @@ from apps.gateway.selectors.catalog import (
     resolve_route,
     usable_models,
 )
+from apps.gateway.selectors.health import Health, list_further_keys, provider_health
 from apps.gateway.selectors.money import (
     BudgetClock,
     LimitUse,
@@ -54,6 +55,7 @@ __all__ = [
     "BudgetClock",
     "By",
     "DryRun",
+    "Health",
     "LimitUse",
     "UsageRow",
     "UsageSum",
@@ -81,6 +83,7 @@ __all__ = [
     "list_budgets",
     "list_chat_choices",
     "list_choices",
+    "list_further_keys",
     "list_limit_use",
     "list_limits",
     "list_models",
@@ -89,6 +92,7 @@ __all__ = [
     "list_route_choices",
     "list_routes",
     "list_usage",
+    "provider_health",
     "recent",
     "reconcile",
     "resolve_route",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from apps.gateway import contracts, periods, prices
 from apps.gateway.enums import ModelKind, PriceOrigin, ProviderKind, RoutePurpose
-from apps.gateway.models import Model, Provider, Route, RouteChoice
+from apps.gateway.models import Model, Provider, ProviderKey, Route, RouteChoice
 from apps.gateway.routing.chain import order_choices
 from apps.gateway.routing.decide import Decision, decide
 from apps.gateway.routing.difficulty import difficulty
@@ -158,14 +158,14 @@ def resolve_route(
     rows = recent.remembered(
         (require_tenant_id(), purpose, model_id, route_id), lambda: _find_rows(purpose, model_id, route_id)
     )
-    pinned = next(iter(_usable([rows.pinned] if rows.pinned else [], purpose)), None)
+    pinned = next(iter(_usable([rows.pinned] if rows.pinned else [], purpose, rows.further_keys)), None)
     decision = None
     if pinned is None and rows.rules and asked is not None:
-        ruled = {choice.model_id: choice for choice in _usable(rows.ruled, purpose)}
+        ruled = {choice.model_id: choice for choice in _usable(rows.ruled, purpose, rows.further_keys)}
         decision = decide_route(rows.rules, asked, usable=ruled.keys(), salt=str(rows.route_id))
         pinned = ruled.get(decision.model_id) if decision.model_id else None
     choices = order_choices(
-        _usable(rows.routed, purpose),
+        _usable(rows.routed, purpose, rows.further_keys),
         pinned=pinned,
         last_resort=_last_resort(rows.extractive) if purpose == "chat" else None,
     )
@@ -262,18 +262,20 @@ def get_reranker(model_id: UUID) -> contracts.ModelChoice:
     return choices[0]
 
 
-def choice_of(model: Model) -> contracts.ModelChoice:
-    """A model as the rest of the house sees it, with the decrypted key of its provider."""
+def choice_of(model: Model, further_keys: Sequence[ProviderKey] = ()) -> contracts.ModelChoice:
+    """A model as the rest of the house sees it, with the decrypted keys of its provider."""
     price, _ = effective_price(model)
+    keys = _keys_of(model.provider, further_keys)
     return contracts.ModelChoice(
         model_id=model.id,
         provider_id=model.provider_id,
         label=model.label,
-        target=_target(model),
+        target=_target(model, keys),
         context_tokens=model.context_tokens,
         max_output_tokens=model.max_output_tokens,
         price=price,
         reads_slowly=model.provider.kind == ProviderKind.LOCAL,
+        keys=keys,
     )
 
 
@@ -289,6 +291,7 @@ class _RouteRows:
     policy: contracts.RoutePolicy = field(default_factory=contracts.RoutePolicy)
     route_id: UUID | None = None
     name: str = ""
+    further_keys: dict[UUID, list[ProviderKey]] = field(default_factory=dict)
 
 
 recent: Recent[_RouteRows] = Recent(seconds=1)
@@ -301,15 +304,18 @@ def _find_rows(purpose: contracts.RoutePurpose, model_id: UUID | None, route_id:
     routed = [row.model for row in rows]
     pinned = _find_pinned(model_id, routed, purpose)
     extractive = _find_extractive([*routed, *([pinned] if pinned else [])]) if purpose == "chat" else None
+    known = [*routed, *([pinned] if pinned else [])]
     if not rows:
-        return _RouteRows(routed, pinned, extractive)
+        return _RouteRows(routed, pinned, extractive, further_keys=_find_further_keys(known))
     route = rows[0].route
     rules = read_rules(route.rules)
+    ruled = _find_ruled(rules, routed) if pinned is None else []
     return _RouteRows(
         routed,
         pinned,
         extractive,
-        ruled=_find_ruled(rules, routed) if pinned is None else [],
+        ruled=ruled,
+        further_keys=_find_further_keys([*known, *ruled]),
         rules=rules,
         policy=read_policy(route.policy),
         route_id=route.id,
@@ -321,6 +327,16 @@ def _find_choices(purpose: contracts.RoutePurpose, route_id: UUID | None) -> lis
     which: dict[str, Any] = {"route__name": ""} if route_id is None else {"route_id": route_id}
     found = RouteChoice.objects.filter(route__purpose=purpose, **which)
     return list(found.select_related("model__provider", "route").order_by("position"))
+
+
+def _find_further_keys(models: Iterable[Model]) -> dict[UUID, list[ProviderKey]]:
+    """Keys by provider; a query only when one of the providers has several."""
+    several = {model.provider_id for model in models if model.provider.further_key_count}
+    found: dict[UUID, list[ProviderKey]] = {}
+    if several:
+        for key in ProviderKey.objects.filter(provider_id__in=several).order_by("created_at"):
+            found.setdefault(key.provider_id, []).append(key)
+    return found
 
 
 def _find_ruled(rules: Iterable[Rule], routed: list[Model]) -> list[Model]:
@@ -340,8 +356,11 @@ def _find_pinned(model_id: UUID | None, routed: list[Model], purpose: contracts.
     return known or Model.objects.select_related("provider").filter(id=model_id, kind=_KIND_FOR[purpose]).first()
 
 
-def _usable(models: Iterable[Model], purpose: str) -> list[contracts.ModelChoice]:
-    return [choice_of(model) for model in models if _may_be_called(model, purpose)]
+def _usable(
+    models: Iterable[Model], purpose: str, keys: Mapping[UUID, list[ProviderKey]] | None = None
+) -> list[contracts.ModelChoice]:
+    further = keys or {}
+    return [choice_of(model, further.get(model.provider_id, ())) for model in models if _may_be_called(model, purpose)]
 
 
 def _may_be_called(model: Model, purpose: str) -> bool:
@@ -372,7 +391,16 @@ def _last_resort(row: Model | None) -> contracts.ModelChoice:
     )
 
 
-def _target(model: Model) -> ModelTarget:
+def _keys_of(provider: Provider, further: Sequence[ProviderKey]) -> tuple[contracts.ApiKey, ...]:
+    """The keys that the provider has not turned away; all of them when it has turned away every one."""
+    rows = [(provider.id, provider.api_key, provider.api_key_refused_at)]
+    rows += [(key.id, key.api_key, key.refused_at) for key in further if key.is_enabled]
+    given = [(key_id, sealed, refused_at) for key_id, sealed, refused_at in rows if sealed is not None]
+    accepted = [row for row in given if row[2] is None] or given
+    return tuple(contracts.ApiKey(key_id, sealed.reveal()) for key_id, sealed, _ in accepted)
+
+
+def _target(model: Model, keys: Sequence[contracts.ApiKey]) -> ModelTarget:
     provider = model.provider
     match provider.kind:
         case ProviderKind.EXTRACTIVE:
@@ -384,10 +412,9 @@ def _target(model: Model) -> ModelTarget:
             backend, name = "openai", model.name
         case _:
             backend, name = "litellm", f"{provider.litellm_provider}/{model.name}"
-    key = provider.api_key.reveal() if provider.api_key is not None else None
     return ModelTarget(
         backend="openai" if backend == "openai" else "litellm",
         model=name,
         base_url=provider.base_url or None,
-        api_key=key,
+        api_key=keys[0].secret if keys else None,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
@@ -9,8 +10,8 @@ from django.utils import timezone
 
 from apps.gateway import contracts, selectors
 from apps.gateway.enums import ModelKind, ProviderKind
-from apps.gateway.models import Provider
-from apps.gateway.services import addresses, completions
+from apps.gateway.models import Provider, ProviderKey
+from apps.gateway.services import addresses, completions, faults
 from apps.tenants.services import audit
 from parley.db import in_thread
 from parley.db.encrypted import EncryptedText
@@ -63,6 +64,8 @@ def update_provider(
     before = _facts(provider)
     address = provider.base_url if base_url is None else base_url.strip().rstrip("/")
     is_moved = address != provider.base_url or (litellm_provider or "") not in ("", provider.litellm_provider)
+    if is_moved and provider.further_key_count:
+        raise _invalid("base_url", "Remove the further keys first: they were given for another address.")
     if is_moved and provider.api_key is not None and api_key is None:
         raise _invalid("api_key", "Enter the key again: it was given for another address.")
     provider.base_url = address
@@ -76,6 +79,8 @@ def update_provider(
         _set_key(provider, api_key)
     if is_moved or api_key is not None:
         provider.checked_at, provider.check_is_ok, provider.check_sentence = None, None, ""
+    if provider.api_key is None and provider.further_key_count:
+        raise _invalid("api_key", "Remove the further keys first: they take turns with this one.")
     _require_valid(provider)
     provider.save()
     audit.record(action="provider.changed", target=provider, before=before, after=_facts(provider))
@@ -90,6 +95,7 @@ def delete_provider(*, provider_id: UUID) -> None:
     """
     provider = _get_own(provider_id)
     audit.record(action="provider.deleted", target=provider, before=_facts(provider))
+    faults.forget_faults(provider_id=provider_id)
     provider.delete()
 
 
@@ -99,12 +105,13 @@ async def check_provider(*, provider_id: UUID) -> contracts.CheckOutcome:
     The question is reserved and settled like any other call: it costs a fraction of a cent.
     Raises `NotFound`.
     """
-    outcome = await _ask(await in_thread(_route_for_test, provider_id))
+    outcome = await ask_for_a_word(await in_thread(_route_for_check, provider_id))
     await in_thread(_remember, provider_id, outcome)
     return outcome
 
 
-async def _ask(route: contracts.ResolvedRoute | None) -> contracts.CheckOutcome:
+async def ask_for_a_word(route: contracts.ResolvedRoute | None) -> contracts.CheckOutcome:
+    """What comes of a short question to the models of a route; None: there is no model to ask."""
     if route is None:
         return contracts.CheckOutcome(False, "Add a chat model first: the key is tested with a short question to it.")
     try:
@@ -120,14 +127,26 @@ async def _ask(route: contracts.ResolvedRoute | None) -> contracts.CheckOutcome:
     return contracts.CheckOutcome(True, f"{answer.choice.label} answered. The test used {tokens} tokens.")
 
 
-def _route_for_test(provider_id: UUID) -> contracts.ResolvedRoute | None:
+def route_for_test(provider_id: UUID, *, only: ProviderKey | None = None) -> contracts.ResolvedRoute | None:
+    """The first chat model of a provider with its first key, or with `only` this one; None without a model.
+
+    Runs inside `tenant_tx`. Raises `NotFound`.
+    """
+    provider = selectors.get_provider(provider_id)
+    models = selectors.list_models(kind=ModelKind.CHAT).filter(provider=provider, is_enabled=True)
+    model = next((model for model in models if selectors.is_running(model)), None)
+    if model is None:
+        return None
+    choice = selectors.choice_of(model)
+    if only is not None and only.api_key is not None:
+        key = contracts.ApiKey(only.id, only.api_key.reveal())
+        choice = replace(choice, keys=(key,), target=replace(choice.target, api_key=key.secret))
+    return contracts.ResolvedRoute(purpose="chat", choices=(choice,))
+
+
+def _route_for_check(provider_id: UUID) -> contracts.ResolvedRoute | None:
     with tenant_tx():
-        provider = selectors.get_provider(provider_id)
-        models = selectors.list_models(kind=ModelKind.CHAT).filter(provider=provider, is_enabled=True)
-        usable = [model for model in models if selectors.is_running(model)]
-        if not usable:
-            return None
-        return contracts.ResolvedRoute(purpose="chat", choices=(selectors.choice_of(usable[0]),))
+        return route_for_test(provider_id)
 
 
 def _remember(provider_id: UUID, outcome: contracts.CheckOutcome) -> None:
@@ -137,6 +156,9 @@ def _remember(provider_id: UUID, outcome: contracts.CheckOutcome) -> None:
             check_is_ok=outcome.is_ok,
             check_sentence=outcome.sentence[:_LONGEST_SENTENCE],
         )
+        if outcome.is_ok:
+            Provider.objects.filter(id=provider_id).update(api_key_refused_at=None)
+            faults.forget_faults(provider_id=provider_id)
 
 
 def _get_own(provider_id: UUID) -> Provider:
@@ -146,14 +168,19 @@ def _get_own(provider_id: UUID) -> Provider:
     return provider
 
 
-def _set_key(provider: Provider, api_key: str) -> None:
+def sealed_key(api_key: str) -> tuple[EncryptedText | None, str]:
+    """A key as it is stored, None for no key, and what is shown of it. Raises `Invalid`."""
     key = api_key.strip()
     if len(key) > _LONGEST_KEY or not key.isascii() or any(character.isspace() for character in key):
         raise _invalid("api_key", "This does not look like a key. Copy it again, without spaces around it.")
-    provider.api_key = EncryptedText.seal(key) if key else None
     # Four characters of a short key would be much of it.
-    provider.api_key_last4 = key[-4:] if len(key) >= 12 else ""
-    provider.api_key_set_at = timezone.now() if key else None
+    return EncryptedText.seal(key) if key else None, key[-4:] if len(key) >= 12 else ""
+
+
+def _set_key(provider: Provider, api_key: str) -> None:
+    provider.api_key, provider.api_key_last4 = sealed_key(api_key)
+    provider.api_key_set_at = timezone.now() if provider.api_key is not None else None
+    provider.api_key_refused_at = None
 
 
 def _require_valid(provider: Provider) -> None:

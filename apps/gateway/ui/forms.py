@@ -61,6 +61,22 @@ class ProviderForm(forms.Form):
         return values
 
 
+class KeyForm(forms.Form):
+    """A further key of a provider."""
+
+    name = forms.CharField(
+        label="Name",
+        max_length=80,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "Second account"}),
+    )
+    api_key = forms.CharField(
+        label="API key",
+        max_length=1_000,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        help_text="Tested when it is saved, with one short question.",
+    )
+
+
 class ModelForm(forms.Form):
     """A model's name, size and price."""
 

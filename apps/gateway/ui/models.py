@@ -27,7 +27,7 @@ def model_list(request: TenantRequest) -> HttpResponse:
     models_shown = [_row(model) for model in selectors.list_models()]
     context = {
         "routes": [_route_row(route) for route in selectors.list_routes()],
-        "providers": selectors.list_providers(),
+        "providers": _provider_rows(),
         "models": models_shown,
         "has_own_provider": any(not row["model"].provider.is_built_in for row in models_shown),
     }
@@ -88,6 +88,12 @@ def model_delete(request: TenantRequest, model_id: UUID) -> HttpResponse:
     else:
         messages.success(request, f"{label} was removed. What it cost stays in the usage.")
     return redirect("gateway:model_list", tenant_slug=request.tenant.slug)
+
+
+def _provider_rows() -> list[dict[str, Any]]:
+    """Providers, each with its health of the last hour, or None when nobody asked it."""
+    health = selectors.provider_health()
+    return [{"provider": row, "health": health.get(row.id)} for row in selectors.list_providers()]
 
 
 def _row(model: Model) -> dict[str, Any]:

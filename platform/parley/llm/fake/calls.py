@@ -17,6 +17,8 @@ class Call:
     ended_at: float | None = None
     sent_tokens: int = 0
     input_tokens: int = 0
+    # Which of several keys was sent; never part of a repr.
+    api_key: str = field(default="", repr=False)
     is_complete: bool = False
     was_closed_by_client: bool = False
 

@@ -137,6 +137,7 @@ class FakeProtocol(asyncio.Protocol):
             model=str(body.get("model", "")),
             body=body,
             has_key=b"authorization" in self._headers,
+            api_key=self._headers.get(b"authorization", b"").decode().removeprefix("Bearer "),
             received_at=time.monotonic(),
         )
         self._call = call
