@@ -57,9 +57,11 @@ def test_what_was_committed_but_never_announced_runs_within_ten_seconds(workers:
 def test_killed_workers_and_a_forgetful_broker_lose_nothing_and_double_nothing(workers: Workers) -> None:
     """C-01, C-02: random kills all along and one flush: each effect is there, each once."""
     for _ in range(3):
-        workers.submit("tests.effect", workers.tenant(), count=30, ms=60)
+        workers.submit("tests.effect", workers.tenant(), count=30, ms=120)
+    # Kills that hit workers which are still starting prove nothing.
+    until(lambda: workers.execute("SELECT 1 FROM effect"), within=120)
     with killing_every(1.5, workers, random.Random(1), most=12) as kills:
-        until(lambda: workers.execute("SELECT 1 FROM effect HAVING count(*) > 25"), within=90)
+        until(lambda: workers.execute("SELECT 1 FROM effect HAVING count(*) > 35"), within=90)
         workers.flush()
         assert workers.until_ended(within=90) == {"done": 90}
     assert len(kills) >= 2
@@ -74,7 +76,7 @@ def test_poison_ends_after_three_tries_and_the_good_ones_finish(workers: Workers
     for kind in ("tests.segfault", "tests.hog", "tests.loop"):
         workers.submit(kind, tenant, max_tries=3)
     workers.submit("tests.effect", tenant, count=60, ms=20)
-    assert workers.until_ended(within=30, kind="tests.effect") == {"done": 60}
+    assert workers.until_ended(within=120, kind="tests.effect") == {"done": 60}
     workers.until_ended(within=60)
     ended = dict(workers.execute("SELECT kind, (state, attempt <= 3, last_error) FROM jobs_job WHERE state <> 'done'"))
     assert ended.keys() == {"tests.segfault", "tests.hog", "tests.loop"}

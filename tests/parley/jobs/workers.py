@@ -75,12 +75,15 @@ class Workers:
                     found += psutil.Process(process.pid).children()
         return found
 
-    def kill_a_child(self, dice: random.Random) -> None:
-        """SIGKILL to one of them; its main process starts another."""
-        children = self.children()
-        if children:
+    def kill_one_at_work(self, dice: random.Random) -> bool:
+        """SIGKILL to a process that runs a job now; its main process starts another. False when none does."""
+        rows = self.execute("SELECT worker FROM jobs_job WHERE state = 'running' AND lease_until > now()")
+        busy = {int(worker.rpartition(":")[2]) for (worker,) in rows}
+        at_work = [child for child in self.children() if child.pid in busy]
+        if at_work:
             with contextlib.suppress(psutil.NoSuchProcess):
-                dice.choice(children).kill()
+                dice.choice(at_work).kill()
+        return bool(at_work)
 
     def kill(self, name: str) -> None:
         """SIGKILL to a worker with all its children."""
@@ -168,7 +171,7 @@ def until(ask: Callable[[], T | None], *, within: float, every: float = 0.1) -> 
 def killing_every(
     seconds: float, workers: Workers, dice: random.Random, *, most: int | None = None
 ) -> Iterator[list[float]]:
-    """A random process that runs jobs dies in this rhythm while the block runs; the list tells when.
+    """A random process that runs a job dies in this rhythm while the block runs; the list tells when.
 
     After `most` kills it is over: where starting takes as long as the rhythm, nothing else would ever end.
     """
@@ -179,8 +182,8 @@ def killing_every(
 
     def kill() -> None:
         while not stop.wait(seconds) and (most is None or len(kills) < most):
-            workers.kill_a_child(dice)
-            kills.append(time.monotonic())
+            if workers.kill_one_at_work(dice):
+                kills.append(time.monotonic())
 
     thread = threading.Thread(target=kill)
     thread.start()
