@@ -9,34 +9,13 @@ from dataclasses import dataclass
 
 from parley.llm.requests import GroundingSource
 from parley.llm.sentences import pieces_of
-from parley.llm.words import STOP_WORDS, content_stems, stem, words
+from parley.llm.words import DENIALS, STOP_WORDS, content_stems, stem, words
 
 _ENOUGH_COVERED = 0.9
 # Of the words between the first and the last one found; fewer, and the sentence was stitched together.
 _ENOUGH_DENSE = 0.5
 _ENOUGH_DENSE_ACROSS_TWO = 0.7
 _FIGURE = re.compile(r"\d+(?:[.,]\d+)*|`[^`]+`|https?://\S+")
-_DENIALS = frozenset(
-    [
-        "no",
-        "not",
-        "never",
-        "cannot",
-        "can't",
-        "don't",
-        "doesn't",
-        "isn't",
-        "aren't",
-        "won't",
-        "without",
-        "nothing",
-        "none",
-        "nobody",
-        "neither",
-        "nor",
-        "unless",
-    ]
-)
 _MARKER = re.compile(r"\s*\[\d{1,3}\]")
 
 
@@ -99,7 +78,7 @@ def _window(text: str, context: frozenset[str], *, density: float = _ENOUGH_DENS
     tokens: list[str] = []
     denials: list[int] = []
     for word in words(text):
-        if word in _DENIALS:
+        if word in DENIALS:
             denials.append(len(tokens))
         elif word not in STOP_WORDS:
             tokens.append(stem(word))

@@ -193,6 +193,28 @@ STOP_WORDS = frozenset(
 )
 
 
+# What turns a sentence into its opposite.
+DENIALS = frozenset(
+    [
+        "no",
+        "not",
+        "never",
+        "cannot",
+        "can't",
+        "don't",
+        "doesn't",
+        "isn't",
+        "aren't",
+        "won't",
+        "without",
+        "nothing",
+        "none",
+        "nobody",
+        "neither",
+        "nor",
+        "unless",
+    ]
+)
 _PARTICLES = frozenset({"back", "down", "in", "off", "out", "up"})
 
 

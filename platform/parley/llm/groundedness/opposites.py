@@ -3,6 +3,8 @@
 from functools import lru_cache
 from typing import Final
 
+from parley.llm import words
+
 _PAIRS: Final = """
 above below|absence presence|absent present|accept reject|accept refuse|acquire sell|active inactive|add remove
 advance retreat|advantage disadvantage|after before|agree disagree|agree refuse|alive dead|allow forbid
@@ -44,56 +46,37 @@ surplus deficit|sweet bitter|take give|tall short|teach learn|thick thin|trust d
 upgrade downgrade|upper lower|upside downside|urban rural|useful useless|valid invalid|victory defeat
 visible invisible|voluntary compulsory|with without|within beyond|yes no
 """
-DENIALS: Final = frozenset(
-    [
-        "no",
-        "not",
-        "never",
-        "cannot",
-        "can't",
-        "don't",
-        "doesn't",
-        "isn't",
-        "aren't",
-        "won't",
-        "without",
-        "nothing",
-        "none",
-        "nobody",
-        "neither",
-        "nor",
-        "unless",
-        "didn't",
-        "wasn't",
-        "weren't",
-        "couldn't",
-        "wouldn't",
-        "shouldn't",
-        "haven't",
-        "hasn't",
-        "hadn't",
-        "fail",
-        "fails",
-        "failed",
-        "lack",
-        "lacks",
-        "lacking",
-        "unable",
-        "refuse",
-        "refuses",
-        "refused",
-        "few",
-        "little",
-        "hardly",
-        "rarely",
-        "instead",
-        "except",
-        "avoid",
-        "despite",
-        "excluding",
-        "non",
-    ]
-)
+DENIALS: Final = words.DENIALS | {
+    "didn't",
+    "wasn't",
+    "weren't",
+    "couldn't",
+    "wouldn't",
+    "shouldn't",
+    "haven't",
+    "hasn't",
+    "hadn't",
+    "fail",
+    "fails",
+    "failed",
+    "lack",
+    "lacks",
+    "lacking",
+    "unable",
+    "refuse",
+    "refuses",
+    "refused",
+    "few",
+    "little",
+    "hardly",
+    "rarely",
+    "instead",
+    "except",
+    "avoid",
+    "despite",
+    "excluding",
+    "non",
+}
 # What a careless rewording adds first.
 ABSOLUTES: Final = frozenset(
     [
