@@ -66,7 +66,7 @@ class Confidence(TextChoices):
 class BudgetScope(TextChoices):
     """Whose spending a budget limits, from the widest to the narrowest: counters are locked in this order."""
 
-    TENANT = "tenant", "Workspace"
+    TENANT = "tenant", "Organisation"
     ASSISTANT = "assistant", "Assistant"
     CHANNEL = "channel", "Channel"
     VISITOR = "visitor", "Visitor"

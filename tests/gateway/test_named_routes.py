@@ -35,7 +35,7 @@ def pages(tenant_a: TenantWithKey) -> Pages:
 
 
 class House:
-    """A workspace with a small and a large model and a route over them."""
+    """An organisation with a small and a large model and a route over them."""
 
     def __init__(self, tenant_id: UUID) -> None:
         self.tenant_id = tenant_id

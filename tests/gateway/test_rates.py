@@ -1,4 +1,4 @@
-"""Rate limits: in a minute and at once, for a workspace, a key and a visitor, and fair between workspaces."""
+"""Rate limits: in a minute and at once, for an organisation, a key and a visitor, and fair between organisations."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ def test_answers_at_the_same_time_are_counted_by_their_reservations() -> None:
     reserve(WIDGET)
 
 
-def test_no_workspace_has_more_than_its_share(settings: Any) -> None:
-    """Fair between tenants: the operator's share caps what a workspace allows itself."""
+def test_no_organisation_has_more_than_its_share(settings: Any) -> None:
+    """Fair between tenants: the operator's share caps what an organisation allows itself."""
     settings.PARLEY_TENANT_CONCURRENT = 0
     assert rates.with_fair_share([]) == []
     settings.PARLEY_TENANT_CONCURRENT = 20

@@ -16,7 +16,7 @@ Difficulty = Callable[[str], float]
 class RequestFacts:
     """One message as rules see it.
 
-    `at` is the local time of the workspace, `budget_left` the percentage of the month's limit that may still be
+    `at` is the local time of the organisation, `budget_left` the percentage of the month's limit that may still be
     reserved (None without a limit). `key` stands for the conversation: shares and splits stick to it.
     """
 

@@ -134,7 +134,7 @@ class Tools:
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """Local time of the workspace: on these days (0 is Monday, none means all) from `start` until before `end`.
+    """Local time of the organisation: on these days (0 is Monday, none means all) from `start` until before `end`.
 
     A span that ends earlier than it starts goes over midnight and belongs to the day it began on.
     """

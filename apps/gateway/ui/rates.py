@@ -1,4 +1,4 @@
-"""The page of rate limits: one short form for the workspace, each API key and each visitor."""
+"""The page of rate limits: one short form for the organisation, each API key and each visitor."""
 
 from __future__ import annotations
 

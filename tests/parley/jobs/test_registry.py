@@ -37,7 +37,8 @@ def test_every_kind_of_job_declares_the_same(kind: object) -> None:
 
     assert isinstance(kind, JobKind)
     assert kind.seconds + GRACE_SECONDS < TASKS["jobs.work"].soft_time_limit
-    assert 1 <= kind.max_tries <= 4
+    # A webhook's receiver may be away for a while; what is ours needs fewer.
+    assert 1 <= kind.max_tries <= 8
     assert len(kind.safe_to_repeat.split()) >= 3
     assert kind.title
 
