@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from django.test import TransactionTestCase
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parents[1]
 for source_root in (ROOT / "platform", ROOT):
@@ -28,6 +29,10 @@ from tests.services import (  # noqa: E402 - needs the path above
     empty_all_tables,
     point_settings_at,
 )
+
+# What a property says is judged, never how busy the machine is.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 _stack = ExitStack()
 

@@ -179,6 +179,8 @@ def test_keys_lead_through_the_product_but_never_while_typing(open_page: OpenPag
     page.keyboard.press("g")
     page.keyboard.press("s")
     expect(page.get_by_role("heading", level=1)).to_have_text("Settings")
+    # The heading is there before the script that listens for keys.
+    page.wait_for_load_state()
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     page.keyboard.press("Escape")

@@ -113,7 +113,7 @@ def test_an_event_stream_resumes_and_ends(http: httpx.Client) -> None:
 
 def test_strangers_find_nothing(http: httpx.Client, stranger: httpx.Client, chat: Chat) -> None:
     """T-07, S-08: another organisation's conversations do not exist, also for cancelling."""
-    chat.plan(Script(token_count=200, token_delay=0.02))
+    chat.plan(Script(token_count=2_000, token_delay=0.02))
     conversation_id = start(http)
     taken = send(http, conversation_id)
     generation, message = taken["generation_id"], taken["message_id"]
