@@ -233,7 +233,7 @@ class RateForm(forms.Form):
 
     requests_per_minute = forms.IntegerField(label="Requests a minute", min_value=1, required=False)
     tokens_per_minute = forms.IntegerField(label="Tokens a minute", min_value=1, required=False)
-    concurrent = forms.IntegerField(label="Answers at the same time", min_value=1, required=False)
+    concurrent = forms.IntegerField(label="Answers at once", min_value=1, required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
