@@ -89,16 +89,11 @@ async def respond(
         for event in _say(sources[0], request.query):
             yield event
         return
-    if small_talk:
-        prompt = None if request.is_answered_here else _compose_for_writing(request, sources)
-    else:
-        prompt = await _compose(request, sources)
+    prompt = await _compose(request, sources, is_small_talk=bool(small_talk))
     searched_for = request.query if is_searched else None
     if prompt is None:
-        yield Retrieved(tuple(sources), searched_for)
-        text = small_talk or version.refusal
-        yield TextDelta(text)
-        yield Finished(text, (), call_id=None, usage=_NOTHING_USED, reason="stop", choice=None)
+        for event in _say_without_a_model(small_talk or version.refusal, tuple(sources), searched_for):
+            yield event
         return
     yield Retrieved(prompt.sources, searched_for, tuple(prompt.messages))
     guard = Guard(version, route, prompt.sources) if version.grounding != "off" and prompt.sources else None
@@ -117,10 +112,12 @@ async def _spared_answer(version: VersionSpec, query: str, grade: Grade) -> str 
     return known or (SPARING_SENTENCE if grade >= Grade.REFUSE else None)
 
 
-def _say_without_a_model(text: str) -> tuple[RespondEvent, ...]:
+def _say_without_a_model(
+    text: str, sources: tuple[Source, ...] = (), query: str | None = None, citations: tuple[BoundCitation, ...] = ()
+) -> tuple[RespondEvent, ...]:
     """A whole answer that costs nothing; the caller's hold is given back."""
-    finished = Finished(text, (), call_id=None, usage=_NOTHING_USED, reason="stop", choice=None)
-    return Retrieved((), None), TextDelta(text), finished
+    finished = Finished(text, citations, call_id=None, usage=_NOTHING_USED, reason="stop", choice=None)
+    return Retrieved(sources, query), TextDelta(text), finished
 
 
 async def rehearse(*, version: VersionSpec, question: str, route: ResolvedRoute) -> Prompt | None:
@@ -134,9 +131,7 @@ async def rehearse(*, version: VersionSpec, question: str, route: ResolvedRoute)
     sources = await _retrieve(version, question) if is_searched else []
     if sources and sources[0].is_curated:
         return None
-    if small_talk:
-        return None if request.is_answered_here else _compose_for_writing(request, sources)
-    return await _compose(request, sources)
+    return await _compose(request, sources, is_small_talk=bool(small_talk))
 
 
 def _say(curated: Source, query: str) -> tuple[RespondEvent, ...]:
@@ -144,9 +139,8 @@ def _say(curated: Source, query: str) -> tuple[RespondEvent, ...]:
     # Below a list or code a marker on the last line would become part of it.
     gap = "\n\n" if "\n" in curated.text else " "
     text = f"{curated.text}{gap}[{curated.number}]"
-    cited = (BoundCitation(marker=curated.number, source=curated, quote=None),)
-    finished = Finished(text, cited, call_id=None, usage=_NOTHING_USED, reason="stop", choice=None)
-    return Retrieved((curated,), query), TextDelta(text), finished
+    cited = BoundCitation(marker=curated.number, source=curated, quote=None)
+    return _say_without_a_model(text, (curated,), query, (cited,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +200,10 @@ async def _retrieve(version: VersionSpec, query: str) -> list[Source]:
     ]
 
 
-async def _compose(request: _Request, sources: Sequence[Source]) -> Prompt | None:
-    """What the preferred model reads; None when it could only refuse."""
+async def _compose(request: _Request, sources: Sequence[Source], *, is_small_talk: bool) -> Prompt | None:
+    """What the preferred model reads; None when it could only refuse, or return a greeting that is known here."""
+    if is_small_talk:
+        return None if request.is_answered_here else _compose_for_writing(request, sources)
     if request.version.knowledge_base_ids and not sources:
         return None
     if not (request.route.preferred.reads_slowly and sources):

@@ -11,7 +11,7 @@ from apps.evaluations import selectors
 from apps.evaluations.services import trials
 from apps.evaluations.ui.forms import Choices
 from apps.evaluations.ui.playground_forms import ColumnForm, QuestionForm
-from apps.evaluations.ui.version_choices import initial_version, version_choices
+from apps.evaluations.ui.version_choices import version_choices
 from apps.evaluations.ui.views.tabs import tabs
 from apps.gateway import selectors as gateway
 from parley.errors import Invalid
@@ -103,9 +103,9 @@ def _first_columns(request: TenantRequest, count: int) -> list[dict[str, str]]:
     row = next((each for each in known if wanted in (each.slug, str(each.id))), known[0] if known else None)
     if row is None:
         return [{}] * count
-    columns = [{"version": initial_version(str(row.id), request.GET.get("version", ""))} for _ in range(count)]
+    columns = [{"version": f"{row.id}:{request.GET.get('version') or 'draft'}"} for _ in range(count)]
     if row.published_version is not None and count > 1:
-        columns[0] = {"version": initial_version(str(row.id), str(row.published_version.number))}
+        columns[0] = {"version": f"{row.id}:{row.published_version.number}"}
     return columns
 
 
